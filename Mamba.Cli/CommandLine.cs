@@ -9,6 +9,12 @@ namespace Mamba.Cli;
 /// <summary>The command line: parses, runs a verb, and turns what went wrong into one line and an exit code.</summary>
 internal static class CommandLine
 {
+    // Smaller ones need less memory.
+    private static readonly string[] s_sizes = ["--batch", "--size", "--tile", "--length", "--longest"];
+
+    /// <summary>Words stay what was typed: none stands for a file of further words, as @FILE does otherwise.</summary>
+    public static ParserConfiguration AsTyped { get; } = new() { ResponseFileTokenReplacer = null };
+
     /// <summary>All verbs, for one that runs others.</summary>
     public static IVerbs AllVerbs { get; } = new Verbs();
 
@@ -39,8 +45,8 @@ internal static class CommandLine
     /// <param name="terminal">Where results and errors go.</param>
     internal static int Run(string[] args, RootCommand tree, string program, Terminal terminal)
     {
-        ParseResult parsed = tree.Parse(args.Length == 0 ? ["--help"] : args);
-        if (LineErrors.Find(args, parsed) is { } wrong) return Report(terminal, program, wrong);
+        ParseResult parsed = tree.Parse(args.Length == 0 ? ["--help"] : args, AsTyped);
+        if (LineErrors.Find(args, parsed, program) is { } wrong) return Report(terminal, program, wrong);
         try
         {
             return parsed.Invoke(new InvocationConfiguration
@@ -66,7 +72,7 @@ internal static class CommandLine
         }
         catch (OutOfMemoryException)
         {
-            return Report(terminal, program, "out of memory; a smaller --batch or --size needs less");
+            return Report(terminal, program, OutOfMemory(parsed.CommandResult.Command));
         }
     }
 
@@ -89,9 +95,16 @@ internal static class CommandLine
     private sealed class Verbs : IVerbs
     {
         public string? Wrong(string[] words) =>
-            LineErrors.Find(words, Tree(new Terminal(TextWriter.Null, TextWriter.Null), CancellationToken.None).Parse(words));
+            LineErrors.Find(words, Tree(new Terminal(TextWriter.Null, TextWriter.Null), CancellationToken.None).Parse(words, AsTyped));
 
         public int Run(string[] words, Terminal terminal, CancellationToken stop) => CommandLine.Run(words, terminal, stop);
+    }
+
+    /// <summary>What to type next, of the options that the command has.</summary>
+    private static string OutOfMemory(Command command)
+    {
+        string[] sizes = [.. s_sizes.Where(size => command.Options.Any(option => option.Name == size))];
+        return sizes.Length == 0 ? "out of memory" : $"out of memory; a smaller {string.Join(" or ", sizes)} needs less";
     }
 
     private static bool IsBadInput(Exception e) => e

@@ -40,6 +40,14 @@ internal static class Check
         ? value
         : throw new ArgumentOutOfRangeException(name, value, $"{name}: expected a finite number of at least 0.");
 
+    /// <summary>Checks that 0 &lt; low &lt;= high, both finite: the range of positive initial values.</summary>
+    /// <exception cref="ArgumentException">It is not.</exception>
+    public static void PositiveRange(double low, double high, string what)
+    {
+        if (!(low > 0 && low <= high && double.IsFinite(high)))
+            throw new ArgumentException($"{what} from {low} to {high}; expected 0 < low <= high, both finite.");
+    }
+
     /// <summary>Checks that the factor of a running mean is from 0 to less than 1.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is not.</exception>
     public static double Share(double value, string name) => value is >= 0 and < 1

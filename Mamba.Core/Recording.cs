@@ -77,6 +77,12 @@ internal sealed class Recording
         else Current = outer;
     }
 
+    /// <summary>Closes the recordings of this thread that were opened after another one, or after none; their scopes are closed.</summary>
+    public static void CloseInside(Recording? outer)
+    {
+        while (Current is { } open && open != outer) CloseCurrent(open);
+    }
+
     /// <summary>Hands a tensor of this tape to the enclosing scope.</summary>
     public Tensor Return(Tensor tensor) => _scope.Return(tensor);
 

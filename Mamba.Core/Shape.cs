@@ -2,7 +2,9 @@ using System.Runtime.CompilerServices;
 
 namespace Mamba.Core;
 
-/// <summary>The extents of a tensor, outermost first: up to six dimensions, held inline.</summary>
+/// <summary>
+/// The extents of a tensor, outermost first: up to six dimensions, held inline. The default value is the shape of a scalar.
+/// </summary>
 public readonly struct Shape : IEquatable<Shape>
 {
     /// <summary>The largest number of dimensions of a tensor.</summary>
@@ -12,6 +14,9 @@ public readonly struct Shape : IEquatable<Shape>
     internal const int MaxCount = 0x7FFFFFC7 - 64;
 
     private readonly Extents _extents;
+
+    // The count minus one: the default value has one element, as a scalar has.
+    private readonly int _countLessOne;
 
     /// <summary>A shape with the given extents; without any, a scalar's.</summary>
     /// <param name="extents">Each at least 0.</param>
@@ -35,7 +40,7 @@ public readonly struct Shape : IEquatable<Shape>
             throw new ShapeException(
                 operatorName, $"({string.Join(", ", extents.ToArray())}) has more elements than an array holds, {MaxCount}");
         Rank = extents.Length;
-        Count = (int)count;
+        _countLessOne = (int)count - 1;
     }
 
     /// <summary>Converts a size to int; throws if it exceeds the largest array.</summary>
@@ -54,7 +59,7 @@ public readonly struct Shape : IEquatable<Shape>
     public int Rank { get; }
 
     /// <summary>The number of elements: the product of the extents.</summary>
-    public int Count { get; }
+    public int Count => _countLessOne + 1;
 
     /// <summary>The extent of dimension <paramref name="i"/>; -1 is the last.</summary>
     /// <param name="i">From -Rank to Rank - 1.</param>

@@ -21,8 +21,10 @@ public readonly unsafe struct Tensor : IDisposable, IEquatable<Tensor>
 
     private Tensor(TensorBody body) => (_body, _lease) = (body, body.Lease);
 
-    /// <summary>The extents, outermost first.</summary>
-    /// <exception cref="ObjectDisposedException">The tensor was released.</exception>
+    /// <summary>
+    /// The extents, outermost first. While a tape is open on the thread that released the tensor, they can still be read.
+    /// </summary>
+    /// <exception cref="ObjectDisposedException">The tensor was released, and no tape is open.</exception>
     public Shape Shape => Body.Shape;
 
     /// <summary>The number of elements.</summary>

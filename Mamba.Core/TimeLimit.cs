@@ -23,6 +23,13 @@ public readonly struct TimeLimit : IDisposable
 
     private readonly long _deadline, _outer;
 
+    /// <summary>The deadline of this thread, 0 for none; <see cref="Workers"/> restore it after a body.</summary>
+    internal static long Deadline
+    {
+        get => s_deadline;
+        set => s_deadline = value;
+    }
+
     /// <summary>Limits the operators on this thread until <see cref="Dispose"/>.</summary>
     /// <param name="budget">
     /// Time from now, after which no operator may start. Zero or less refuses the first operator; <see cref="Timeout.InfiniteTimeSpan"/> is

@@ -50,7 +50,7 @@ public static unsafe class Workers
     /// </param>
     /// <exception cref="ArgumentOutOfRangeException">The count is negative.</exception>
     /// <exception cref="InvalidOperationException">
-    /// A tape is open on this thread; or a body has left a tape or a <see cref="MemoryScope"/> open.
+    /// A tape is open on this thread; or a body has left a tape or a <see cref="MemoryScope"/> open, which is closed then.
     /// </exception>
     /// <example><code>
     /// Workers.ForEach(images.Length, (segmenter, images, masks), static (s, i) => s.segmenter.Segment(s.images[i], s.masks[i]));
@@ -93,7 +93,9 @@ public static unsafe class Workers
     /// Called once for each piece, on any of the threads; an exception of one call ends the others, and is thrown on.
     /// </param>
     /// <exception cref="ArgumentOutOfRangeException">The count is negative, or the grain not positive.</exception>
-    /// <exception cref="InvalidOperationException">A body has left a tape or a <see cref="MemoryScope"/> open.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// A body has left a tape or a <see cref="MemoryScope"/> open, which is closed then.
+    /// </exception>
     /// <example><code>
     /// Workers.For(x.Count, 8192, (x, y), static (s, begin, end) =>
     /// {
@@ -135,6 +137,7 @@ public static unsafe class Workers
         private readonly bool _inBody = s_inBody;
         private readonly VectorWidth? _width = Isa.Forced;
         private readonly Recording? _recording = Recording.Current;
+        private readonly long _deadline = TimeLimit.Deadline;
         private readonly int _scopes = MemoryScope.Depth;
 
         public BodyState() => s_inBody = true;
@@ -147,6 +150,12 @@ public static unsafe class Workers
                     "Workers: a body has left a tape or memory scope open on the thread that ran it; open it by 'using' inside the body.");
         }
 
-        public void Dispose() => (s_inBody, Isa.Forced, Recording.Current) = (_inBody, _width, _recording);
+        /// <summary>Restores everything, and closes scopes and tapes that the body has left open: its thread runs other bodies.</summary>
+        public void Dispose()
+        {
+            MemoryScope.CloseTo(_scopes);
+            Recording.CloseInside(_recording);
+            (s_inBody, Isa.Forced, Recording.Current, TimeLimit.Deadline) = (_inBody, _width, _recording, _deadline);
+        }
     }
 }

@@ -19,6 +19,7 @@ internal sealed class DataPreparation(Terminal terminal, IImageData data, Prepar
 {
     private readonly Dictionary<string, string> _leftOut = [];
     private readonly List<string> _prints = [];
+    private readonly HashSet<string> _told = [];
     private IImageData _images = data;
     private CachedData _cached = new(data, request.CacheBytes);
 
@@ -40,7 +41,8 @@ internal sealed class DataPreparation(Terminal terminal, IImageData data, Prepar
             Channels = survey.Channels,
             IsResumed = request.Resumed,
             Survey = survey,
-            Record = request.Synthetic ? null : SplitRecord.Of(_images, split, _prints, names: Folder is not null),
+            Tell = terminal.WriteLine,
+            Record = request.Record(_images, split, _prints),
             File = SplitFile.Of(_images, split, _leftOut, (_images as IMaskedFolder)?.Meaning),
         };
     }
@@ -49,10 +51,17 @@ internal sealed class DataPreparation(Terminal terminal, IImageData data, Prepar
     private void Choose()
     {
         if (Folder is not { } folder) return;
-        foreach (string note in folder.Notes) terminal.WriteLine(PlainText.Printable($"note: {note}"));
+        TellNotes();
         if (!(request.Split.Limit < folder.Count)) return;
         HashSet<int> chosen = [.. Split.Choose(folder.Count, request.Split.Seed, request.Split.Limit)];
         LeaveOut(Enumerable.Range(0, folder.Count).Where(i => !chosen.Contains(i)), _ => PreparedData.Limited);
+    }
+
+    /// <summary>Tells the folder's notes that were not told yet: reading its files adds some.</summary>
+    private void TellNotes()
+    {
+        foreach (string note in Folder?.Notes ?? [])
+            if (_told.Add(note)) terminal.WriteLine(PlainText.Printable($"note: {note}"));
     }
 
     /// <summary>Reads all images once. Those that cannot be read keep their indices.</summary>
@@ -62,6 +71,7 @@ internal sealed class DataPreparation(Terminal terminal, IImageData data, Prepar
             : [.. Enumerable.Range(0, _images.Count)];
         DataSurvey survey = LiveProgress.Show(
             terminal, "reading", all.Length, report => DataSurvey.Of(_cached, all, request.OnBadImage, report, stop));
+        TellNotes();
         if (survey.Bad.Count > 0) terminal.WriteLine(PlainText.Printable(BadImage.Describe(survey.Bad, all.Length)));
         foreach (BadImage image in survey.Bad) _leftOut[_images.Name(image.Index)] = image.Problem;
         _prints.AddRange(survey.Bad.Select(image => _images.Fingerprint(image.Index)));

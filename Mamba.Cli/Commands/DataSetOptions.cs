@@ -67,6 +67,16 @@ internal sealed class DataSetOptions
         if (unused is not null) throw new ArgumentException($"{unused} is for folders of images with masks; {name} holds none");
     }
 
+    /// <summary>Refuses an axis where there are no volumes.</summary>
+    /// <param name="name">What errors call the data.</param>
+    /// <param name="axis">What was typed.</param>
+    /// <param name="data">The data set.</param>
+    /// <exception cref="ArgumentException">One was typed for pictures.</exception>
+    public static void ThrowIfNoVolumes(string name, SliceAxis? axis, IImageData data)
+    {
+        if (axis is not null && data is not VolumeFolder) throw new ArgumentException($"--axis is for volumes; {name} holds pictures");
+    }
+
     /// <summary>The axis of volumes for trained weights: theirs.</summary>
     /// <exception cref="ArgumentException">Another one was typed than that of the training.</exception>
     public static SliceAxis? AxisOf(SliceAxis? typed, ModelInfo info, string weights) =>

@@ -6,6 +6,7 @@ using Mamba.Models.Data.Loading;
 using Mamba.Models.Data.Sets;
 using Mamba.Models.Files;
 using Mamba.Models.Metrics;
+using Mamba.Models.Tasks;
 using Mamba.Models.Training;
 using Mamba.Models.Zoo;
 
@@ -59,7 +60,7 @@ internal static class EvalCommand
             if (parts.IsMerge(parsed, perImage, json, threads))
                 return parts.Merge(terminal, parsed, parsed.GetValue(json), parsed.GetValue(perImage));
             string[] typedWeights = Array.ConvertAll(parsed.GetValue(weights) is { Length: > 0 } typed ? typed
-                : throw new ArgumentException("--weights of 'eval' is missing; see mamba eval --help"), NamedWeights.Find);
+                : throw new ArgumentException(LineErrors.Missing(weights.Name, command)), NamedWeights.Find);
             if (SequenceEval.Open(typedWeights) is { } sequences)
             {
                 using (sequences)
@@ -76,7 +77,7 @@ internal static class EvalCommand
             if (parsed.GetValue(lengths) is { Length: > 0 })
                 throw new ArgumentException($"--lengths is for models of sequences; {typedWeights[0]} holds none");
             EvalRequest request = new(
-                parsed.GetValue(data) ?? throw new ArgumentException("--data of 'eval' is missing; see mamba eval --help"),
+                parsed.GetValue(data) ?? throw new ArgumentException(LineErrors.Missing(data.Name, command)),
                 dataSet.Of(parsed), parsed.GetValue(split), parsed.GetValue(onBadImage) ?? OnBadImage.Fail)
             {
                 SplitFile = parsed.GetValue(splitFile),
@@ -90,6 +91,9 @@ internal static class EvalCommand
                 (VisionModel model, ModelInfo info) = foreign.Load(terminal, parsed, file, stop);
                 return new EvalRun(terminal, request, file, model, info);
             })];
+            if (parsed.GetValue(metricsAt) is not null
+                && runs.FirstOrDefault(run => run.Info.Entry.Task == ModelTask.Classification) is { } classifier)
+                throw new ArgumentException($"{metricsAt.Name} is for segmentation; {classifier.Info.Model} is for classification");
             if (parts.IsPart(parsed))
                 return parts.Measure(terminal, parsed, request, runs, [weights, data, threads, checkNumerics], stop);
             return runs is [var one] ? One(terminal, request, one, stop) : new EvalFolds(terminal, request, runs).Run(stop);

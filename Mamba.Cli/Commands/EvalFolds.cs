@@ -19,9 +19,6 @@ internal sealed class EvalFolds(Terminal terminal, EvalRequest request, IReadOnl
 {
     private const int MeasuresOfTable = 4;
 
-    /// <summary>Means over the classes that a run's images have.</summary>
-    private static readonly string[] s_overClasses = ["macro_f1", "mean_dice", "mean_iou"];
-
     private bool AreFolds => runs.Any(run => run.Info.Data.Fold is not null);
 
     private bool AreDifferent => runs.Any(run => run.Info.Model != runs[0].Info.Model || run.Info.Config != runs[0].Info.Config);
@@ -118,7 +115,7 @@ internal sealed class EvalFolds(Terminal terminal, EvalRequest request, IReadOnl
         double[] means = Array.ConvertAll(columns, SegmentationDetail.Mean), deviations = Array.ConvertAll(columns, Deviation);
         string? uneven = Uneven(results);
         if (uneven is not null)
-            foreach (int i in Enumerable.Range(0, names.Length).Where(i => s_overClasses.Contains(names[i])))
+            foreach (int i in Enumerable.Range(0, names.Length).Where(i => Scores.IsOverClasses(names[i])))
                 means[i] = deviations[i] = double.NaN;
         if (uneven is not null) terminal.Error.WriteLine(PlainText.Printable($"note: {uneven}"));
         if (request.Json)
@@ -171,15 +168,13 @@ internal sealed class EvalFolds(Terminal terminal, EvalRequest request, IReadOnl
     /// <summary>The macro F1 of all predictions: each image is measured once.</summary>
     private static double PooledF1(Evaluation[] results)
     {
-        long[][,] tables = Array.ConvertAll(results, result => ((ClassificationScores)result.Scores).Confusion);
-        List<double> scores = [];
-        for (int k = 0; k < tables[0].GetLength(0); k++)
-        {
-            long right = tables.Sum(table => table[k, k]);
-            long both = tables.Sum(table => Enumerable.Range(0, table.GetLength(0)).Sum(other => table[k, other] + table[other, k]));
-            if (both > 0) scores.Add(2.0 * right / both);
-        }
-        return scores.Average();
+        ClassificationScores[] scores = Array.ConvertAll(results, result => (ClassificationScores)result.Scores);
+        string[] labels = [.. scores[0].Classes.Select(c => c.Label)];
+        long[,] pooled = new long[labels.Length, labels.Length];
+        foreach (ClassificationScores run in scores)
+            for (int i = 0; i < pooled.Length; i++)
+                pooled[i / labels.Length, i % labels.Length] += run.Confusion[i / labels.Length, i % labels.Length];
+        return ClassificationScores.Of(labels, pooled).MacroF1;
     }
 
     private string NameOf(EvalRun run)

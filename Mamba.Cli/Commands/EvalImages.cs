@@ -22,13 +22,17 @@ internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
     /// <param name="info">What the weight file says about the training.</param>
     /// <param name="asked">The part that the user asks for; null for none.</param>
     /// <param name="splitFile">A file that lists the parts; null for the training's.</param>
+    /// <exception cref="ArgumentException">A file lists the parts, and all images are asked for.</exception>
     /// <exception cref="DatasetException">The data are not those of the training, and the part cannot be told.</exception>
     public static EvalImages Choose(string name, IImageData data, ModelInfo info, SplitPart? asked, string? splitFile)
     {
-        if (asked == SplitPart.All) return Counted(All(data), SplitPart.All);
+        if (asked == SplitPart.All)
+            return splitFile is null ? Counted(All(data), SplitPart.All)
+                : throw new ArgumentException("--split-file lists the images of parts; it goes without --split all");
         if (splitFile is not null)
             return Counted(SplitFile.Read(splitFile).Of(splitFile, data)[asked ?? SplitPart.Test], asked ?? SplitPart.Test);
-        if (info.Split is { Hashes: not null } record && data is IImageFolder) return ByNames(name, data, record, asked);
+        if (info.Split is { Hashes: not null } record && (data is IImageFolder || IsListed(data, info)))
+            return ByNames(name, data, record, asked, info.Data.IsSplitFromFile);
         if (info.Data.IsForeign || IsOtherKind(data, info)) return ByOfficialSplit(name, data, asked);
         return BySeed(name, data, info, asked ?? SplitPart.Test);
 
@@ -44,6 +48,14 @@ internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
         }
     }
 
+    /// <summary>Whether a file split these data, which are not in a folder: the record has their names then.</summary>
+    private static bool IsListed(IImageData data, ModelInfo info) =>
+        data is not IImageFolder && info is { Data.IsSplitFromFile: true, Split: { Hashes: not null } record }
+        && IsMade(data) == (info.Data.SyntheticImages is not null)
+        && Enumerable.Range(0, data.Count).Any(i => record.PartOf(data.Fingerprint(i)) is not null);
+
+    private static bool IsMade(IImageData data) => data is SyntheticLesions or SyntheticShapes;
+
     /// <summary>
     /// Whether the data cannot be those of the training: a folder for weights of synthetic images or of a known set in files, or the other
     /// way round. Weights of older versions do not say what they were trained on.
@@ -51,9 +63,8 @@ internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
     private static bool IsOtherKind(IImageData data, ModelInfo info)
     {
         if (data is IImageFolder) return info.Data.SyntheticImages is not null || info.Split is { Hashes: null };
-        bool made = data is SyntheticLesions or SyntheticShapes;
         bool synthetic = info.Data.SyntheticImages is not null;
-        return info.Split is { Hashes: not null } || (made ? !synthetic && info.Split is null : synthetic);
+        return info.Split is { Hashes: not null } || (IsMade(data) ? !synthetic && info.Split is null : synthetic);
     }
 
     /// <summary>
@@ -75,17 +86,19 @@ internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
         return new EvalImages([.. parts[part]], part, note);
     }
 
-    /// <summary>The parts by the names that the weight file keeps.</summary>
-    private static EvalImages ByNames(string name, IImageData data, SplitRecord record, SplitPart? asked)
+    /// <summary>The parts by the names that the weight file keeps; a file that listed them may have left some images out.</summary>
+    private static EvalImages ByNames(string name, IImageData data, SplitRecord record, SplitPart? asked, bool listed)
     {
         SplitPart?[] parts = [.. Enumerable.Range(0, data.Count).Select(i => record.PartOf(data.Fingerprint(i)))];
         bool sharesTest = record.Digests[1] == record.Digests[2]; // as in the paper: the test images chose the best epoch
         int recorded = record.Counts.Sum() - (sharesTest ? record.Counts[1] : 0), known = parts.Count(part => part is not null);
         int removed = recorded - known, added = data.Count - known, trained = parts.Count(part => part == SplitPart.Train);
-        if (removed == 0 && added == 0)
+        if (removed == 0 && (added == 0 || listed))
         {
             SplitPart part = asked ?? SplitPart.Test, there = part == SplitPart.Val && sharesTest ? SplitPart.Test : part;
-            return new EvalImages([.. All(data).Where(i => parts[i] == there)], part, null);
+            string? note = added == 0 ? null : string.Create(
+                CultureInfo.InvariantCulture, $"{added} of {data.Count} images are in no part of the file that split the training");
+            return new EvalImages([.. All(data).Where(i => parts[i] == there)], part, note);
         }
         if (asked is null && trained == 0)
             return new EvalImages(All(data), SplitPart.All, "no image of these names and sizes was trained on; all are measured");
@@ -116,7 +129,7 @@ internal sealed record EvalImages(int[] Indices, SplitPart Part, string? Note)
     /// <summary>How many of the images were trained on, as far as that is known.</summary>
     private static int CountTrained(IImageData data, ModelInfo info, int[] measured)
     {
-        if (data is IImageFolder) return info.Split?.CountTrained(data, measured) ?? 0;
+        if (data is IImageFolder || IsListed(data, info)) return info.Split?.CountTrained(data, measured) ?? 0;
         bool known = !info.Data.IsForeign && !IsOtherKind(data, info) && (info.Data.SyntheticImages is not null || info.Split is not null);
         return known ? measured.Intersect(SplitOf(data, info).Train).Count() : 0;
     }

@@ -65,6 +65,7 @@ internal sealed class EvalPartOptions
             CultureInfo.InvariantCulture, $"--part takes one weight file, and there are {runs.Length}; give each a folder of its own"));
         if (request.PerImage is not null) throw new ArgumentException("--per-image goes with --merge, which has the images of all parts");
         if (request.Json) throw new ArgumentException("--json goes with --merge, which has the scores of all parts");
+        OutputPath.ThrowIfNoFolder(folder);
         run.Open(stop);
         string job = PartJob.Digest(parsed, [.. apart, .. All], run.Weights, run.Keys(), stop);
         EvalPartDocument measured = run.Measure(part, job, stop);

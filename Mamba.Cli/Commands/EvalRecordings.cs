@@ -27,15 +27,15 @@ internal sealed record EvalRecordings(IReadOnlyList<int> Indices, SplitPart Part
             || arguments.Data != SequenceTasks.Signals)
             throw new DatasetException(
                 $"{name}: recordings of {folder.Channels} channels and {folder.Labels.Count} classes; {arguments.Model} was trained on "
-                    + $"{arguments.Data}, {shape.Channels} channels and {shape.Classes} classes; expected the same");
-        List<string> notes = [.. Fit(name, folder, record)];
+                    + $"{arguments.Data}, {shape.Channels} channels and {shape.Classes} classes; expected the same"
+                    + string.Concat(folder.TextNotes.Select(note => $"; {note}")));
+        List<string> notes = [.. Fit(name, folder, record), .. folder.Notes];
         bool recorded = record?.Train is not null || (record is null && arguments.Steps is null);
         EvalRecordings choice = asked == SplitPart.All ? Whole(folder, record, recorded)
             : record?.Train is not null ? ByContent(name, folder, record, asked)
             : recorded && !HasPart(folder, SplitPart.Test) ? BySeed(name, folder, trained, asked ?? SplitPart.Test)
             : ByFolder(name, folder, asked, recorded);
-        if (folder.Headers > 0) notes.Add($"the first line of {folder.Headers} files names the channels, and is skipped");
-        choice = choice with { Notes = [.. notes, .. choice.Notes] };
+        choice = choice with { Notes = [.. notes, .. folder.TextNotes, .. choice.Notes] };
         return (new RecordedSignals(folder, shape.Length, choice.Indices), choice);
     }
 

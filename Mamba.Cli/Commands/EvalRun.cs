@@ -51,7 +51,8 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
     {
         get
         {
-            string split = info.Data.IsForeign ? "" : $", split {RunArguments.Name(info.Data.Protocol)}";
+            string split = info.Data.IsForeign ? "" : info.Data.IsSplitFromFile ? ", split from a file"
+                : $", split {RunArguments.Name(info.Data.Protocol)}";
             string size = info.Entry.Task == ModelTask.Classification ? ""
                 : request.MetricsAt == MetricResolution.Image ? ", at their own size"
                 : string.Create(CultureInfo.InvariantCulture, $", at {info.Data.Height} x {info.Data.Width}");
@@ -75,6 +76,7 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
             VolumeIntensity = info.Intensity,
         };
         _data = Options.OpenData(request.Data, options, info.Entry.Task, run.Seed, run.SyntheticImages, (run.Height, run.Width), stop);
+        DataSetOptions.ThrowIfNoVolumes(request.Data, request.DataSet.Axis, _data);
         Images = EvalImages.Choose(request.Data, _data, info, request.Part, request.SplitFile);
         Volumes = _data as VolumeFolder;
         foreach (string known in (_data as IImageFolder)?.Notes ?? []) Note(known);
@@ -265,7 +267,7 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
         using (new MemoryScope()) objective.Predict(model, Tensor.Zeros(1, info.Data.Height, info.Data.Width, info.Config.InputChannels));
         bool millimeters = spacing?.ContainsValue(null) == false;
         NumericsCheck? numerics = request.CheckNumerics ? new NumericsCheck(model.Parameters.All) : null;
-        return LiveProgress.Show(
+        Evaluation result = LiveProgress.Show(
             terminal, RunArguments.Name(Images.Part), loader.Samples,
             report => Evaluator.Run(model, loader, objective, new EvaluationOptions
             {
@@ -283,5 +285,7 @@ internal sealed class EvalRun(Terminal terminal, EvalRequest request, string wei
                 Progress = report,
                 Numerics = numerics,
             }, stop));
+        foreach (string read in (_data as IImageFolder)?.Notes.Except(_notes).ToArray() ?? []) Note(read); // reading files adds some
+        return result;
     }
 }

@@ -78,7 +78,7 @@ internal static class GenerateCommand
         List<int> tokens = new(Math.Min(request.Tokens, 1 << 20));
 
         long start = Stopwatch.GetTimestamp();
-        int token = generator.Read(prompt);
+        int token = generator.Read(prompt, stop);
         double promptSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         start = Stopwatch.GetTimestamp();
         while (!tokenizer.IsEnd(token))

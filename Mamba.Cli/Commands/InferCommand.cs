@@ -102,9 +102,19 @@ internal sealed class InferCommand
             : InferOutput.OpenShared(parsed.GetValue(_output)!, parsed.GetValue(_overwrite) || share.HasBegun);
         foreach (string note in notes) terminal.Error.WriteLine(PlainText.Printable($"note: {note}"));
         InferRun run = new(terminal, output, parsed.GetValue(_onBadImage) ?? OnBadImage.Fail) { Part = share };
-        int count = info.Entry.Task == ModelTask.Classification
-            ? Classify(parsed, run, images, model, info, stop)
-            : Segment(parsed, run, output, images, axis, model, info, stop);
+        int count;
+        try
+        {
+            count = info.Entry.Task == ModelTask.Classification
+                ? Classify(parsed, run, images, model, info, stop)
+                : Segment(parsed, run, output, images, axis, model, info, stop);
+        }
+        catch (Exception e) when (e is not OperationCanceledException) // what was done before a stop is whole, and stays
+        {
+            output.TakeBack();
+            share?.Release();
+            throw;
+        }
         if (axis is not null && parsed.GetValue(_noOverlay))
             terminal.Error.WriteLine("note: --no-overlay changes nothing: volumes have no overlay; viewers lay the mask over the scan");
         if (run.Bad.Count > 0) terminal.Error.WriteLine(PlainText.Printable($"mamba: {BadImage.Describe(run.Bad, images.Length)}"));

@@ -41,7 +41,7 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
     /// <param name="run">Runs the model on an image and writes what there is to write.</param>
     /// <param name="stop">Stops between images.</param>
     /// <returns>The number of images that were run.</returns>
-    /// <exception cref="ImageException">An image cannot be read, and that is an error; nothing is left behind.</exception>
+    /// <exception cref="ImageException">An image cannot be read, and that is an error.</exception>
     public int Execute(InferInput[] images, string header, Func<InferInput, Image, Result> run, CancellationToken stop) =>
         Execute(images.Length, header, () =>
         {
@@ -63,7 +63,7 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
     /// <param name="run">Runs the model on all slices, on all threads, and writes the mask.</param>
     /// <param name="stop">Stops between volumes.</param>
     /// <returns>The number of volumes that were run.</returns>
-    /// <exception cref="ImageException">A volume cannot be read, and that is an error; nothing is left behind.</exception>
+    /// <exception cref="ImageException">A volume cannot be read, and that is an error.</exception>
     public int Execute(
         InferInput[] volumes, string header, Func<InferInput, SliceStack> read, Func<InferInput, SliceStack, Result> run,
         CancellationToken stop) => Execute(volumes.Length, header, () =>
@@ -93,8 +93,6 @@ internal sealed class InferRun(Terminal terminal, InferOutput output, OnBadImage
         }
         catch
         {
-            output.TakeBack();
-            Part?.Release();
             WriteNotes();
             throw;
         }

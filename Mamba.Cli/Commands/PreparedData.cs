@@ -46,18 +46,31 @@ internal sealed class PreparedData
     /// <summary>The images as they were read; null if they were read when the run began.</summary>
     public DataSurvey? Survey { get; init; }
 
-    /// <summary>The intensity that is asked for; or else that of the bits that images of 16 bits use.</summary>
+    /// <summary>Takes a line for the user; null where nobody reads it.</summary>
+    public Action<string>? Tell { get; init; }
+
+    /// <summary>
+    /// The intensity that is asked for; or else that of the bits that images of 16 bits use, or of the range of values that are signed or
+    /// have an offset.
+    /// </summary>
     /// <exception cref="DatasetException">Only some images have 16 bits, and not all of those are used.</exception>
     public Intensity Intensity(Intensity? asked)
     {
         if (Volumes is { } volumes) return volumes.Intensity;
         if (asked is not null) return asked;
-        if (Survey is null || Survey.Wide == 0 || Survey.UsedBits == 16) return Models.Data.Intensity.None;
+        if (Survey is null || Survey.Wide == 0) return Models.Data.Intensity.None;
+        (int Low, int High)? offset = Survey.OffsetRange;
+        if (offset is null && Survey.UsedBits == 16) return Models.Data.Intensity.None;
         if (Survey.Wide < Survey.Count - Survey.Bad.Count)
+        {
+            string used = offset is { } range ? $"values {range.Low} to {range.High}" : $"{Survey.UsedBits} bits";
             throw new DatasetException(
-                $"{Survey.Wide} of {Survey.Count} images have {Survey.UsedBits} bits in files of 16, the others 8; "
+                $"{Survey.Wide} of {Survey.Count} images have {used} in files of 16, the others 8; "
                     + "say how to compare them, as --intensity percentile:0.5,99.5");
-        return Models.Data.Intensity.ForBits((1 << Survey.UsedBits) - 1);
+        }
+        (int low, int high) = offset ?? (0, (1 << Survey.UsedBits) - 1);
+        Tell?.Invoke($"intensity: values {low} to {high} become 0 to 1 (--intensity window:{low},{high})");
+        return offset is null ? Models.Data.Intensity.ForBits(high) : Models.Data.Intensity.Window(low, high);
     }
 
     /// <summary>What a model is told about the images: slices have the intensity of their volume already.</summary>
@@ -65,7 +78,7 @@ internal sealed class PreparedData
 
     /// <summary>
     /// A weight for each class, the background first: inversely proportional to its pixels, or images, in the training data, and 1 on
-    /// average over the classes that occur.
+    /// average over these, as scikit-learn's "balanced".
     /// </summary>
     public float[] InverseFrequencies()
     {
@@ -79,8 +92,8 @@ internal sealed class PreparedData
                 foreach (byte pixel in ((SegmentationSample)sample).Mask.Classes)
                     if (pixel != LabelMap.Ignored) counts[pixel]++;
         }
-        double mean = counts.Where(count => count > 0).Average(count => 1 / count);
-        return Array.ConvertAll(counts, count => count > 0 ? (float)(1 / count / mean) : 1f);
+        double share = counts.Sum() / counts.Count(count => count > 0);
+        return Array.ConvertAll(counts, count => count > 0 ? (float)(share / count) : 1f);
     }
 
     /// <summary>The images of a run that is resumed, which were read when it began.</summary>
@@ -115,7 +128,7 @@ internal sealed class PreparedData
         {
             File = file,
             IsResumed = true,
-            Record = request.Synthetic ? null : SplitRecord.Of(images, split, prints, names: images is IImageFolder),
+            Record = request.Record(images, split, prints),
         };
     }
 
@@ -133,5 +146,11 @@ internal sealed class PreparedData
 
         /// <summary>Whether epochs are balanced.</summary>
         public bool Balance { get; init; }
+
+        /// <summary>
+        /// What a weight file says of the split: names where nothing else tells the parts apart, nothing where the seed tells all.
+        /// </summary>
+        public SplitRecord? Record(IImageData images, Split split, IEnumerable<string> leftOut) => Synthetic && SplitFile is null ? null
+            : SplitRecord.Of(images, split, leftOut, names: images is IImageFolder || SplitFile is not null);
     }
 }

@@ -14,6 +14,9 @@ internal static class Recipe
 {
     private const string Prefix = "Recipes.", Suffix = ".json", Note = "note";
 
+    /// <summary>What is looked at before a recipe is read.</summary>
+    private static readonly string[] s_typed = ["recipe", "resume"];
+
     /// <summary>The names of the built-in recipes.</summary>
     public static IReadOnlyList<string> Names { get; } =
     [
@@ -41,6 +44,8 @@ internal static class Recipe
         foreach ((string key, string? value) in Parse(name, bytes))
         {
             if (key == Note) note = value;
+            else if (s_typed.Contains(key))
+                throw new ArgumentException($"{name}: '{key}' cannot stand in a recipe; type --{key} on the command line");
             else if (!command.Options.Any(o => o.Name == "--" + key)) throw Unknown(name, key, command);
             else if (value is not null && !given.Contains("--" + key))
                 words.Add(
@@ -75,9 +80,9 @@ internal static class Recipe
                 {
                     JsonValueKind.Null => null,
                     JsonValueKind.String => property.Value.GetString(),
-                    JsonValueKind.Number => property.Value.GetRawText(),
-                    JsonValueKind kind =>
-                        throw new ArgumentException($"{name}: option '{property.Name}' is {kind}; expected a number, a string or null"),
+                    JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False => property.Value.GetRawText(),
+                    JsonValueKind kind => throw new ArgumentException(
+                        $"{name}: option '{property.Name}' is {kind}; expected a number, a string, true, false or null"),
                 }));
             }
             return options;

@@ -48,22 +48,32 @@ internal static class ScalingBench
                 $"threads: {Workers.Count}, vectors: {Isa.Current}, {pass}, one sequence of {SequenceLayer.Width} channels"));
             terminal.Out.WriteLine(TableReport.Header(s_points));
         }
-        int done = 0;
         ScalingMeasurement[] results = LiveProgress.Show(
-            terminal, "bench", SequenceLayer.All.Count * lengths.Length, report => SequenceLayer.All.Select((layer, i) =>
-            {
-                ScalingMeasurement measured = ScalingMeasurement.Of(layer, choice.Training, lengths, choice.Budget, point =>
-                {
-                    if (!choice.Json) terminal.WriteLine(TableReport.Row(s_points, Cells(layer, point)));
-                    report(++done);
-                }, stop);
-                report(done = (i + 1) * lengths.Length);
-                return measured;
-            }).ToArray());
-        if (choice.Folder is { } folder) WriteFiles(folder, title, results);
+            terminal, "bench", SequenceLayer.All.Count * lengths.Length, report => Measure(terminal, choice, lengths, title, report, stop));
         if (choice.Json) JsonReport.Write(terminal.Out, Array.ConvertAll(results, Document), ReportJson.Default.ScalingDocumentArray);
         else WriteSummary(terminal, results, lengths[^1], choice.Budget);
+        foreach (ScalingMeasurement r in results.Where(r => r.TooLarge is not null))
+            terminal.Error.WriteLine(Invariant($"note: {r.Layer.Name}: sequences of {r.TooLarge} tokens do not fit into memory"));
         return ExitCode.Success;
+    }
+
+    /// <summary>Measures the layers. The files hold all that are done, so that an interruption loses one.</summary>
+    private static ScalingMeasurement[] Measure(
+        Terminal terminal, ScalingChoice choice, int[] lengths, string title, Action<int> report, CancellationToken stop)
+    {
+        List<ScalingMeasurement> results = [];
+        int done = 0;
+        foreach (SequenceLayer layer in SequenceLayer.All)
+        {
+            results.Add(ScalingMeasurement.Of(layer, choice.Training, lengths, choice.Budget, point =>
+            {
+                if (!choice.Json) terminal.WriteLine(TableReport.Row(s_points, Cells(layer, point)));
+                report(++done);
+            }, stop));
+            if (choice.Folder is { } folder) WriteFiles(folder, title, results);
+            report(done = results.Count * lengths.Length);
+        }
+        return [.. results];
     }
 
     /// <summary>The lengths up to the longest, which comes last even if it is no power of two.</summary>
@@ -87,12 +97,12 @@ internal static class ScalingBench
                 terminal.Out.WriteLine(fast.FasterFrom(slow) is { } from
                     ? Invariant($"{fast.Layer.Name} is faster than {slow.Layer.Name} from {from:F0} tokens on")
                     : $"{fast.Layer.Name} is not faster than {slow.Layer.Name} at any length measured");
-        foreach (ScalingMeasurement r in results.Where(r => r.Points[^1].Length < longest))
+        foreach (ScalingMeasurement r in results.Where(r => r.TooLarge is null && r.Points[^1].Length < longest))
             terminal.Out.WriteLine(Invariant(
                 $"{r.Layer.Name}: longer sequences would take more than {budget.LongestPass:G4} s a pass; --patience allows more"));
     }
 
-    private static void WriteFiles(string folder, string title, ScalingMeasurement[] results)
+    private static void WriteFiles(string folder, string title, IReadOnlyList<ScalingMeasurement> results)
     {
         Directory.CreateDirectory(folder);
         IEnumerable<string> rows = results.SelectMany(r => r.Points.Select(p =>

@@ -12,8 +12,6 @@ namespace Mamba.Cli.Commands;
 /// <summary><c>mamba infer</c> with weights of recorded signals: the most probable classes of each recording.</summary>
 internal sealed class SequenceInfer
 {
-    private static readonly string[] s_extensions = [".wav", ".csv"];
-
     private readonly Terminal _terminal;
     private readonly SequenceModel _model;
     private readonly SequenceShape _shape;
@@ -45,7 +43,7 @@ internal sealed class SequenceInfer
     {
         (string Name, string Path)[] files =
         [
-            .. inputs.SelectMany(FilesOf).DistinctBy(file => Path.GetFullPath(file.Path)).GroupBy(file => file.Name)
+            .. inputs.SelectMany(input => FilesOf(input, stop)).DistinctBy(file => Path.GetFullPath(file.Path)).GroupBy(file => file.Name)
                 .SelectMany(same => same.Skip(1).Any() ? same.Select(file => (file.Path, file.Path)) : same),
         ];
         HashSet<string> notes = [];
@@ -57,6 +55,7 @@ internal sealed class SequenceInfer
             stop.ThrowIfCancellationRequested();
             Signal signal = Signal.Load(path);
             if (Check(path, signal) is { } note) notes.Add(note);
+            notes.UnionWith(signal.Notes);
             (string Label, double Probability)[] best = [.. Classify(signal).Take(_top)];
             foreach ((int rank, (string label, double probability)) in best.Index())
                 table.Append(CultureInfo.InvariantCulture, $"{Csv.Quoted(name)},{rank + 1},{Csv.Quoted(label)},{probability:F6}\n");
@@ -80,16 +79,10 @@ internal sealed class SequenceInfer
         return ExitCode.Success;
     }
 
-    private static IEnumerable<(string Name, string Path)> FilesOf(string input)
+    private static IEnumerable<(string Name, string Path)> FilesOf(string input, CancellationToken stop)
     {
         if (!Directory.Exists(input)) return [(Path.GetFileName(input), input)];
-        string[] names =
-        [
-            .. Directory.EnumerateFiles(input, "*", new EnumerationOptions { RecurseSubdirectories = true })
-                .Where(path => s_extensions.Contains(Path.GetExtension(path).ToLowerInvariant())
-                    && Path.GetFileName(path) != InferRun.Table) // results of earlier runs
-                .Select(path => Path.GetRelativePath(input, path).Replace('\\', '/')).Order(StringComparer.Ordinal),
-        ];
+        string[] names = [.. SignalFolder.Find(input, stop).Where(name => Path.GetFileName(name) != InferRun.Table)]; // of earlier runs
         return names.Length > 0 ? names.Select(name => (name, Path.Combine(input, name)))
             : throw new DatasetException($"{input}: no .wav and no .csv file; expected recordings");
     }
@@ -99,7 +92,9 @@ internal sealed class SequenceInfer
     {
         if (signal.Length == 0) throw new DatasetException($"{path}: no samples; expected one at least");
         if (signal.Channels != _shape.Channels)
-            throw new DatasetException($"{path}: {signal.Channels} channels; the model was trained on {_shape.Channels}");
+            throw new DatasetException(
+                $"{path}: {signal.Channels} channels; the model was trained on {_shape.Channels}"
+                    + string.Concat(signal.Notes.Select(note => $"; {note}")));
         if (_record is null || signal.Rate == _record.Rate) return null;
         if (signal.Rate is { } rate && _record.Rate is { } trained)
             throw new DatasetException(

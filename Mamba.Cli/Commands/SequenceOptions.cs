@@ -22,6 +22,21 @@ internal sealed class SequenceOptions(TrainOptions options)
     public bool Concern(ParseResult parsed) =>
         SequenceTasks.Names.Contains(parsed.GetValue(options.Data) ?? "") || SequenceModels.Contains(parsed.GetValue(options.Model) ?? "");
 
+    /// <summary>Whether the sequences of a run are the images in a folder that --images names.</summary>
+    /// <param name="run">The folder of the run.</param>
+    /// <returns>False for any other run, and where there is none.</returns>
+    public static bool ReadsImages(string run)
+    {
+        try
+        {
+            return SequenceArguments.Read(RunFolder.ArgumentsOf(run)).Data is SequenceTasks.MnistSequence or SequenceTasks.Cifar10Sequence;
+        }
+        catch (Exception e) when (e is ArgumentException or IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>The run; what is not given has the default of the task.</summary>
     /// <param name="parsed">The options, those of a recipe included.</param>
     /// <returns>Its options.</returns>
@@ -38,6 +53,9 @@ internal sealed class SequenceOptions(TrainOptions options)
         ScheduleKind schedule = parsed.GetValue(options.Schedule) ?? recipe.Schedule;
         if (schedule is ScheduleKind.Step or ScheduleKind.Plateau)
             throw new ArgumentException($"--schedule {RunArguments.Name(schedule)} is for images; expected constant or cosine");
+        // Older versions ignored it; their runs can still be resumed.
+        if (schedule == ScheduleKind.Constant && parsed.GetValue(options.MinRate) is not null && parsed.GetValue(options.Resume) is null)
+            throw new ArgumentException("--min-lr is for --schedule cosine");
         bool named = SequenceTasks.Names.Contains(data), endless = SequenceTasks.IsEndless(data);
         if (!endless && parsed.GetValue(options.Steps) is not null)
             throw new ArgumentException($"--steps is for generated tasks; --epochs counts passes over {data}");

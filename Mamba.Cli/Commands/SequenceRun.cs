@@ -15,6 +15,8 @@ namespace Mamba.Cli.Commands;
 /// <param name="arguments">The options.</param>
 internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments)
 {
+    private const int MostNames = 10;
+
     /// <summary>The folder of a new run; null for the next free one.</summary>
     public string? Output { get; init; }
 
@@ -34,7 +36,7 @@ internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments
         if (arguments.Init is { } init && Resumed?.State is null)
         {
             using WeightFile weights = WeightFile.Open(init);
-            terminal.WriteLine(PlainText.Printable($"{init}: {model.Parameters.LoadMatching(weights).Loaded} tensors loaded"));
+            terminal.WriteLine(PlainText.Printable($"{init}: {LoadedTensors.Describe(model.Parameters.LoadMatching(weights))}"));
         }
         SequencePlan plan = arguments.Plan(task);
         SequenceTrainer trainer = new(model, task, plan);
@@ -103,18 +105,22 @@ internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments
             CultureInfo.InvariantCulture,
             $"{arguments.Model}: {model.Parameters.ParameterCount:N0} parameters, "
                 + $"{arguments.Threads} thread{(arguments.Threads == 1 ? "" : "s")}"));
+        string classes = string.Join(", ", task.Labels.Take(MostNames)) + (task.Labels.Count > MostNames ? ", ..." : "");
         string kind = task.Vocabulary is { } tokens ? $"{tokens} tokens"
-            : $"{task.Channels} values a position, {task.Labels.Count} classes";
+            : $"{task.Channels} values a position, {task.Labels.Count} classes ({classes})";
         string train = task.Count(SplitPart.Train) is { } sequences ? $"{sequences} training sequences" : "training sequences without end";
-        string headers = task is RecordedSignals { Folder.Headers: > 0 and var files }
-            ? $"; the first line of {files} files names the channels, and is skipped" : "";
-        terminal.WriteLine($"data: {task.Name}, {task.Length} positions, {kind}; {train}, {plan.Evaluated} for validation{headers}");
+        string texts = task is RecordedSignals { Folder: var files } ? string.Concat(files.TextNotes.Select(note => $"; {note}")) : "";
+        terminal.WriteLine(PlainText.Printable(
+            $"data: {task.Name}, {task.Length} positions, {kind}; {train}, {plan.Evaluated} for validation{texts}"));
         if (task is RecordedSignals recorded)
+        {
+            foreach (string note in recorded.Folder.Notes) terminal.WriteLine(PlainText.Printable($"note: {note}"));
             foreach (SplitPart part in new[] { SplitPart.Val, SplitPart.Test })
                 if (recorded.Copies(part) is > 0 and var copies)
                     terminal.WriteLine(
                         $"note: {copies} of {task.Count(part)} {RunArguments.Name(part)} recordings have the samples of training "
                             + "recordings, which flatters the scores");
+        }
         terminal.WriteLine($"run folder {folder.Path}");
     }
 

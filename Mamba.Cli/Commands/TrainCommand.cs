@@ -35,8 +35,11 @@ internal static class TrainCommand
     {
         string? folder = typed.GetValue(options.Resume);
         if (folder is not null)
+        {
+            Option place = SequenceOptions.ReadsImages(folder) ? options.DataSet.Images : options.Data; // the data may have moved
             ResumedRun.ThrowIfMixed(
-                typed, [options.Resume, options.Data, options.Epochs, options.Threads, .. hooks?.Options ?? [], options.CheckNumerics]);
+                typed, [options.Resume, place, options.Epochs, options.Threads, .. hooks?.Options ?? [], options.CheckNumerics]);
+        }
         using ResumedRun? resumed = folder is null ? null : new ResumedRun(folder, terminal);
         if (resumed is { State: { Finished: true } end } && !(typed.GetValue(options.Epochs) > end.Epochs.Count))
         {
@@ -71,6 +74,10 @@ internal static class TrainCommand
         {
             if (epochs < state.Epochs.Count)
                 throw new ArgumentException($"--epochs is {epochs}; the run has done {state.Epochs.Count} already, expected more");
+            if (epochs > state.Epochs.Count && EndOf(arguments, state) is { } ended)
+                throw new ArgumentException(
+                    $"--epochs is {epochs}; the run ended after {ended}, which more epochs do not change; 'mamba train --init {folder}' with "
+                        + "the options of a new run starts from its weights");
             if (arguments.Schedule is ScheduleKind.Cosine or ScheduleKind.Step)
                 terminal.WriteLine(
                     $"note: the {RunArguments.Name(arguments.Schedule)} schedule is that of {epochs} epochs from here on; its first part "
@@ -86,6 +93,14 @@ internal static class TrainCommand
         };
         return run.Execute(stop);
     }
+
+    /// <summary>What has ended a run besides its epochs, in words; null for nothing.</summary>
+    private static string? EndOf(RunArguments arguments, TrainingState state) =>
+        state.Steps >= arguments.Steps ? FormattableString.Invariant($"{arguments.Steps} steps (--steps)")
+        : state.Seconds >= 60 * arguments.Minutes ? FormattableString.Invariant($"{arguments.Minutes} minutes (--minutes)")
+        : state.Epochs.Count - state.BestEpoch >= arguments.Patience
+            ? FormattableString.Invariant($"{arguments.Patience} epochs without a better one (--patience)")
+        : null;
 
     /// <summary>The run that the options describe, and its images.</summary>
     /// <param name="terminal">Where findings go.</param>

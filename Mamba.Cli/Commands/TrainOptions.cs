@@ -253,7 +253,7 @@ internal sealed class TrainOptions
             Minutes = parsed.GetValue(Minutes),
             Batch = batch,
             LearningRate = parsed.GetValue(Rate) ?? (synthetic && !classifies ? TrainDefaults.SyntheticLearningRate : recipe.LearningRate),
-            Schedule = parsed.GetValue(Schedule) ?? (synthetic && !IsEndless(parsed) ? ScheduleKind.Cosine : ScheduleKind.Constant),
+            Schedule = ScheduleOf(parsed),
             Optimizer = parsed.GetValue(Optimizer) ?? recipe.Optimizer,
             WeightDecay = parsed.GetValue(WeightDecay) ?? recipe.WeightDecay,
             Loss = parsed.GetValue(Loss) ?? ObjectiveOptions.DefaultLoss(entry, prepared.Images.Labels.Count),
@@ -337,6 +337,11 @@ internal sealed class TrainOptions
             : throw new ArgumentException($"--shard is {shard}; expected a divisor of --batch, which is {batch}");
     }
 
+    /// <summary>The schedule of the learning rate.</summary>
+    private ScheduleKind ScheduleOf(ParseResult parsed) => parsed.GetValue(Schedule)
+        ?? ((parsed.GetValue(Data) ?? RunArguments.Synthetic) == RunArguments.Synthetic && !IsEndless(parsed)
+            ? ScheduleKind.Cosine : ScheduleKind.Constant);
+
     /// <summary>Whether nothing but the minutes ends training.</summary>
     private bool IsEndless(ParseResult parsed) =>
         parsed.GetValue(Minutes) is not null && parsed.GetValue(Steps) is null && parsed.GetValue(Epochs) is null;
@@ -374,8 +379,12 @@ internal sealed class TrainOptions
             throw new ArgumentException($"--crop is for segmentation; {entry.Name} is for classification");
         if (parsed.GetValue(Momentum) is not null && (parsed.GetValue(Optimizer) ?? entry.Recipe.Optimizer) != OptimizerKind.Sgd)
             throw new ArgumentException("--momentum is for SGD; expected --optimizer sgd beside it");
-        if (parsed.GetValue(MinRate) is not null && parsed.GetValue(Schedule) is ScheduleKind.Constant or ScheduleKind.Plateau)
-            throw new ArgumentException("--min-lr is for the schedules step and cosine");
+        // Versions that took it without a word left runs that are to be resumed.
+        if (parsed.GetValue(MinRate) is not null && parsed.GetValue(Resume) is null
+            && ScheduleOf(parsed) is ScheduleKind.Constant or ScheduleKind.Plateau)
+            throw new ArgumentException(
+                $"--min-lr is for the schedules step and cosine, and this run's is {RunArguments.Name(ScheduleOf(parsed))}; expected "
+                    + "--schedule cosine beside it");
         if (parsed.GetValue(Fold) is not null && parsed.GetValue(Protocol) is SplitProtocol.Official or SplitProtocol.Holdout)
             throw new ArgumentException("--fold splits at random; it goes with --protocol slice or patient");
         if (parsed.GetValue(SplitFile) is not null && (parsed.GetValue(Fold) is not null || parsed.GetValue(Limit) is not null))
@@ -390,8 +399,7 @@ internal sealed class TrainOptions
             throw new ArgumentException(
                 $"--labels says what the values of masks are; the classes of {data} have names: "
                     + PlainText.Few(images.Labels));
-        if (parsed.GetValue(DataSet.Axis) is not null && images is not VolumeFolder)
-            throw new ArgumentException($"--axis is for volumes; {data} holds pictures");
+        DataSetOptions.ThrowIfNoVolumes(data, parsed.GetValue(DataSet.Axis), images);
     }
 
     /// <summary>The teacher and its hash. A run remembers the hash, and is not resumed with another teacher.</summary>

@@ -106,11 +106,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         terminal.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"{_entry.Name}: {model.Parameters.ParameterCount:N0} parameters, {Many(arguments.Threads, "thread")}"));
-        if (prepared.Volumes is null && arguments.Intensity is { Kind: IntensityKind.Window, High: var high }
-            && high is 511 or 1023 or 2047 or 4095 or 8191 or 16383)
-            terminal.WriteLine(string.Create(
-                CultureInfo.InvariantCulture, $"intensity: values 0 to {high} become 0 to 1 (--intensity {arguments.Intensity})"));
-        terminal.WriteLine($"data: {Summary.Images(split)} of {arguments.Height} x {arguments.Width}, split {SplitWord}");
+        terminal.WriteLine($"data: {Summary.Images(split)} of {arguments.Height} x {arguments.Width}, split {Summary.SplitOf(arguments)}");
         if (arguments.Crop is { } side)
             terminal.WriteLine(
                 $"crop: random {side} x {side} of each training image; validation on {_validation.Indices.Length} of "
@@ -208,6 +204,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         return data with
         {
             Fold = run.Fold,
+            IsSplitFromFile = run.SplitFile is not null,
             // What the recipe says is not written, so that files of older versions and of this one are the same.
             Loss = run.Loss == recipe.Loss ? null : run.Loss,
             Batch = run.Batch == recipe.Batch ? null : run.Batch,
@@ -226,7 +223,7 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
             using WeightFile weights = WeightFile.Open(init, arguments.Key);
             if (ModelFile.HoldsCodes(weights))
                 throw new CheckpointException($"{init}: holds int8 codes; expected the float32 weights that they were made of");
-            terminal.WriteLine(PlainText.Printable($"{init}: {Describe(model.Parameters.LoadMatching(weights))}"));
+            terminal.WriteLine(PlainText.Printable($"{init}: {LoadedTensors.Describe(model.Parameters.LoadMatching(weights))}"));
             NoteTrained("--init", SplitOf(weights));
             if (arguments.KeepZeros)
                 terminal.WriteLine(string.Create(
@@ -284,14 +281,6 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         if (parameters.ParameterCount == 0) throw new ArgumentException($"--freeze: '{patterns}' leaves no parameter to train");
         terminal.WriteLine(string.Create(
             CultureInfo.InvariantCulture, $"frozen: {all - parameters.ParameterCount:N0} of {all:N0} parameters, named {patterns}"));
-    }
-
-    /// <summary>What --init took: all tensors of the file or some, the prefix that their names lost, and what did not fit.</summary>
-    private static string Describe(LoadReport report)
-    {
-        int offered = report.Loaded + report.Unexpected.Count + report.Misshapen.Count;
-        string loaded = offered == report.Loaded ? $"all {offered} tensors loaded" : $"{report.Loaded} of {offered} tensors loaded";
-        return string.Join("; ", new[] { loaded, report.Prefix, report.LeftOut, report.ToString() }.Where(part => part.Length > 0));
     }
 
     private RunFolder NewFolder() => Output is { } path
@@ -372,10 +361,6 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
     /// <summary>How many epochs there will be, where that is known.</summary>
     private string OfEpochs => arguments.PlannedEpochs is { } planned ? string.Create(CultureInfo.InvariantCulture, $"/{planned}") : "";
 
-    private string SplitWord => arguments.SplitFile is { } file ? $"from {file}"
-        : arguments.Fold is { } fold ? $"by {RunArguments.Name(arguments.Protocol)}, fold {fold}"
-        : $"by {RunArguments.Name(arguments.Protocol)}";
-
     private static string Speed(double rate) => rate.ToString(rate < 10 ? "F1" : "F0", CultureInfo.InvariantCulture) + " img/s";
 
     private static string Many(int count, string word) =>
@@ -387,9 +372,16 @@ internal sealed class TrainingRun(Terminal terminal, RunArguments arguments, Pre
         RunFolder folder, VisionModel model, Trainer trainer, Evaluation? test, string? hash, TrainingProgress? stoppedAt) =>
             folder.WriteText(
             "summary.md", Summary.Write(
-                arguments, new RunFacts(model.Parameters.ParameterCount, prepared.Split, prepared.Images.KnowsPatients), trainer,
-                    test, hash,
-                stoppedAt));
+                arguments, new RunFacts(model.Parameters.ParameterCount, prepared.Split, Patients(prepared.Images, prepared.Split)),
+                trainer, test, hash, stoppedAt));
+
+    /// <summary>The patients of the test images, and those of them that also have training images.</summary>
+    private static (int Test, int Trained) Patients(IImageData images, Split split)
+    {
+        if (!images.KnowsPatients) return (0, 0);
+        HashSet<string> trained = [.. split.Train.Select(images.Patient)], test = [.. split.Test.Select(images.Patient)];
+        return (test.Count, test.Count(trained.Contains));
+    }
 
     private void WriteEpochs(RunFolder folder, Trainer trainer)
     {

@@ -31,7 +31,8 @@ internal static class Summary
         Line($"|---|---|");
         Line($"| parameters | {parameters:N0} |");
         Line($"| data | {run.Data} |");
-        Line($"| split | by {RunArguments.Name(run.Protocol)}, seed {run.Seed}: {Images(split)} |");
+        string seed = run.SplitFile is null ? string.Create(CultureInfo.InvariantCulture, $", seed {run.Seed}") : "";
+        Line($"| split | {SplitOf(run)}{seed}: {Images(split)} |");
         Line($"| input | {run.Height} x {run.Width} |");
         Line($"| optimizer | {RunArguments.Name(run.Optimizer)}, weight decay {run.WeightDecay:G4} |");
         Line($"| learning rate | {run.LearningRate:G4}, {RunArguments.Name(run.Schedule)} |");
@@ -51,8 +52,8 @@ internal static class Summary
         Line($"");
         text.Append(ScoreReport.Markdown(test.Scores));
         bool segmentation = test.Scores is SegmentationScores or MultiClassScores;
-        if (facts.Patients && run.Protocol == SplitProtocol.Image && run.Data != RunArguments.Synthetic)
-            Line($"The split is random by image, as in the paper: neighboring slices of one patient are in training and test. {Patients}");
+        if (facts.Patients.Trained > 0)
+            Line($"{facts.Patients.Trained} of {facts.Patients.Test} test patients have training images, which flatters the scores. {Patients}");
         if (split.ValidatesOnTest)
             Line($"The best epoch was chosen on the test images, as in the paper, so the scores are optimistic. {HoldOut}");
         Line($"");
@@ -61,6 +62,10 @@ internal static class Summary
 
         void Line(FormattableString line) => text.AppendLine(line.ToString(CultureInfo.InvariantCulture));
     }
+
+    /// <summary>How the images were split, such as "by patient, fold 2/5" or "from split.json".</summary>
+    public static string SplitOf(RunArguments run) => run.SplitFile is { } file ? $"from {file}"
+        : $"by {RunArguments.Name(run.Protocol)}{(run.Fold is { } fold ? $", fold {fold}" : "")}";
 
     /// <summary>What scores are measured on.</summary>
     public static string Unit(RunArguments run) => run.Crop is null ? "images" : "tiles";
@@ -88,5 +93,5 @@ internal static class Summary
 /// <summary>What a run begins with.</summary>
 /// <param name="Parameters">The trained parameters of the model.</param>
 /// <param name="Split">The parts of the data.</param>
-/// <param name="Patients">Whether the data tell patients apart.</param>
-internal sealed record RunFacts(long Parameters, Split Split, bool Patients);
+/// <param name="Patients">The patients of the test images, and those of them that also have training images; 0 where unknown.</param>
+internal sealed record RunFacts(long Parameters, Split Split, (int Test, int Trained) Patients);

@@ -50,9 +50,12 @@ internal sealed record StateDict(List<(string Name, object Tensor)> Tensors, Dic
     private static List<PickledDictionary> Search(PickledDictionary dictionary)
     {
         List<PickledDictionary> way = [];
+        PickledDictionary root = dictionary;
         while (way.Count < MaxDepth && Usual(dictionary) is { } inner) way.Add(dictionary = inner);
         if (HoldsTensors(dictionary)) return way;
         List<Place> found = Candidates(dictionary);
+        // 'model' may be a configuration.
+        if (found.Count == 0 && Candidates(root) is { Count: > 0 } elsewhere) (way, found) = ([], elsewhere);
         if (found.Count > 1)
             throw new FormatException(
                 $"several dictionaries of tensors: {string.Join(", ", found.Take(8).Select(f => $"'{f}'"))}; say which with --key NAME");

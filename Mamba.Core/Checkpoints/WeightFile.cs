@@ -182,14 +182,12 @@ public abstract class WeightFile : IDisposable
         }
     }
 
-    /// <summary>Whether two names have the same numbers: one place in the file, as tied weights of PyTorch have, or equal ones.</summary>
-    internal bool HasSame(string one, string other)
+    /// <summary>Whether two names are one place in the file, as tied weights of PyTorch are.</summary>
+    internal bool SharePlace(string one, string other)
     {
         WeightEntry a = Find(one), b = Find(other);
-        if (a.Count != b.Count) return false;
-        bool shared = a.Type == b.Type && a.Position == b.Position && ReferenceEquals(a.Owner, b.Owner) && ReferenceEquals(a.Held, b.Held)
-            && (a.Strides ?? []).AsSpan().SequenceEqual(b.Strides ?? []);
-        return shared || MemoryMarshal.AsBytes<float>(ReadFloats(one)).SequenceEqual(MemoryMarshal.AsBytes<float>(ReadFloats(other)));
+        return a.Count == b.Count && a.Type == b.Type && a.Position == b.Position && ReferenceEquals(a.Owner, b.Owner)
+            && ReferenceEquals(a.Held, b.Held) && (a.Strides ?? []).AsSpan().SequenceEqual(b.Strides ?? []);
     }
 
     /// <summary>Makes a tensor use the values in the mapped file.</summary>

@@ -31,6 +31,9 @@ internal static class BufferPool
     /// <summary>If set, returned buffers are filled with NaN, so that a use after return is visible. For tests.</summary>
     public static bool Poison { get; set; }
 
+    /// <summary>If set, called before memory is allocated, with the number of floats. For tests.</summary>
+    public static Action<int>? Allocating { get; set; }
+
     /// <summary>Floats currently rented.</summary>
     public static long Rented => Volatile.Read(ref s_rented);
 
@@ -49,10 +52,10 @@ internal static class BufferPool
     /// <param name="length">Floats.</param>
     /// <param name="lasting">Whether it is rented for long, as for a parameter: then no larger buffer is cut.</param>
     /// <exception cref="ShapeException">The length exceeds the largest array.</exception>
+    /// <exception cref="OutOfMemoryException">There is no memory for it; nothing is counted.</exception>
     public static Buffer Rent(int length, bool lasting = false)
     {
         int capacity = ClassOf(length), index = IndexOf(capacity);
-        Buffer? buffer = null;
         lock (s_gate)
         {
             s_lastUse[index] = ++s_uses;
@@ -60,15 +63,24 @@ internal static class BufferPool
             if (free is null && !lasting && capacity >= SmallestShared) free = Larger(index + 1, capacity);
             if (free is not null)
             {
-                buffer = Part(free, capacity);
-                s_pooled -= capacity = buffer.Capacity;
-                buffer.IsRented = true;
+                Buffer part = Part(free, capacity);
+                s_pooled -= part.Capacity;
+                return Counted(part);
             }
-            s_rented += capacity;
-            s_peak = Math.Max(s_peak, s_rented);
-            s_recentPeak = Math.Max(s_recentPeak, s_rented);
         }
-        return buffer ?? new Buffer(capacity) { IsRented = true };
+        Allocating?.Invoke(capacity);
+        Buffer buffer = new(capacity); // counted only now: there may be no memory for it
+        lock (s_gate) return Counted(buffer);
+    }
+
+    /// <summary>Counts a buffer as rented; the caller holds the lock.</summary>
+    private static Buffer Counted(Buffer buffer)
+    {
+        buffer.IsRented = true;
+        s_rented += buffer.Capacity;
+        s_peak = Math.Max(s_peak, s_rented);
+        s_recentPeak = Math.Max(s_recentPeak, s_rented);
+        return buffer;
     }
 
     /// <summary>The smallest free buffer of which a part fits with little waste.</summary>

@@ -73,6 +73,12 @@ public readonly struct MemoryScope : IDisposable
     /// <summary>The number of scopes open on this thread, including those of tapes.</summary>
     internal static int Depth => s_current?.Depth ?? 0;
 
+    /// <summary>Closes the scopes of this thread beyond a depth, innermost first; those of tapes, too.</summary>
+    internal static void CloseTo(int depth)
+    {
+        while (Depth > depth) s_current!.Close();
+    }
+
     /// <summary>Until disposed, new tensors of this thread belong to no scope: parameters, caches, saved state.</summary>
     internal static MemoryScope Suspend() => new(owns: false);
 

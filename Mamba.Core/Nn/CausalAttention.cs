@@ -75,6 +75,7 @@ public sealed class CausalAttention : ISequenceMixer
     {
         Check.That(
             x.Shape.Rank == 3 && x.Shape[2] == _config.Width, "CausalAttention", $"{x.Shape}; expected tokens (B, L, {_config.Width})");
+        Check.Residual(x, residual, "CausalAttention");
         AttentionState? memory = state is null ? null : Checked("CausalAttention", state, x.Shape[0], x.Shape[1]);
         using MemoryScope scope = new();
         Tensor qkv = _inProj.Forward(x); // (B, L, 3 width)
@@ -94,19 +95,29 @@ public sealed class CausalAttention : ISequenceMixer
         return scope.Return(Forward(x.Reshape(x.Shape[0], 1, _config.Width), null, state).Reshape(x.Shape));
     }
 
-    /// <summary>Attends from the next tokens to themselves and to the cached keys and values.</summary>
+    /// <summary>
+    /// Attends from the next tokens to themselves and to the cached keys and values. Only the last line makes the new rows of the cache
+    /// valid, so an operator that throws leaves the state as it was.
+    /// </summary>
     private Tensor Resume(Tensor qkv, AttentionState state)
     {
         int width = _config.Width, length = qkv.Shape[1], before = state.Length;
         TensorList parts = Ops.Split(qkv, width, width, width);
         Write(parts[1], state.Keys, before);
         Write(parts[2], state.Values, before);
-        state.Length += length;
-        Tensor keys = Ops.Slice(state.Keys, 1, 0, state.Length), values = Ops.Slice(state.Values, 1, 0, state.Length);
-        if (before == 0) return Ops.Attention(parts[0], keys, values, _config.Heads, AttentionOptions.CausalMask);
+        Tensor keys = Rows(state.Keys, before, parts[1]), values = Rows(state.Values, before, parts[2]);
         // A single query sees all keys. With several, each sees the keys up to its own, which are the last ones.
-        return Ops.Attention(parts[0], keys, values, _config.Heads, mask: length == 1 ? null : Mask(before, length));
+        Tensor y = before == 0
+            ? Ops.Attention(parts[0], keys, values, _config.Heads, AttentionOptions.CausalMask)
+            : Ops.Attention(parts[0], keys, values, _config.Heads, mask: length == 1 ? null : Mask(before, length));
+        state.Length += length;
+        return y;
     }
+
+    /// <summary>All rows so far. Under a tape the new ones are joined to those in the cache, so that gradients reach them.</summary>
+    private static Tensor Rows(Tensor cache, int before, Tensor next) => Tape.IsRecording
+        ? Ops.Concat([Ops.Slice(cache, 1, 0, before), next], axis: 1)
+        : Ops.Slice(cache, 1, 0, before + next.Shape[1]);
 
     private static Tensor Mask(int before, int length)
     {
@@ -118,8 +129,8 @@ public sealed class CausalAttention : ISequenceMixer
 
     private static void Write(Tensor from, Tensor to, int position)
     {
-        int batch = from.Shape[0], size = from.Count / batch, all = to.Count / batch, width = to.Shape[2];
-        for (int b = 0; b < batch; b++) from.Span.Slice(b * size, size).CopyTo(to.Span[(b * all + position * width)..]);
+        int width = to.Shape[2], size = from.Shape[1] * width, all = to.Shape[1] * width;
+        for (int b = 0; b < from.Shape[0]; b++) from.Span.Slice(b * size, size).CopyTo(to.Span[(b * all + position * width)..]);
     }
 
     private AttentionState Checked(string name, SequenceState state, int batch, int length)

@@ -80,14 +80,22 @@ public static class Init
     /// <param name="high">The largest step size.</param>
     /// <param name="floor">Step sizes are clamped to at least this.</param>
     /// <returns>The initialization.</returns>
-    public static Initializer InverseSoftplusOfLogUniform(double low, double high, double floor) => (values, random) =>
+    /// <exception cref="ArgumentException">
+    /// Step sizes are not positive, not finite or not in order, or the floor is negative or not finite.
+    /// </exception>
+    public static Initializer InverseSoftplusOfLogUniform(double low, double high, double floor)
     {
-        foreach (ref float value in values)
+        Check.PositiveRange(low, high, "Init.InverseSoftplusOfLogUniform: step sizes");
+        Check.NotNegative(floor, nameof(floor));
+        return (values, random) =>
         {
-            double dt = Math.Max(floor, Math.Exp(random.NextDouble(Math.Log(low), Math.Log(high))));
-            value = (float)(dt + Math.Log(-Math.Exp(-dt) + 1)); // log(e^dt - 1)
-        }
-    };
+            foreach (ref float value in values)
+            {
+                double dt = Math.Max(floor, Math.Exp(random.NextDouble(Math.Log(low), Math.Log(high))));
+                value = (float)(dt + Math.Log(-Math.Exp(-dt) + 1)); // log(e^dt - 1)
+            }
+        };
+    }
 
     /// <summary>sqrt(numerator / fan); 0 for an empty fan, as in PyTorch: a layer without inputs has a bias of 0.</summary>
     private static double Root(double numerator, long fan)

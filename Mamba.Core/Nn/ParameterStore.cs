@@ -146,7 +146,7 @@ public sealed partial class ParameterStore(ulong seed = 0)
     {
         ArgumentNullException.ThrowIfNull(file);
         _mapped = null;
-        return Load(file.Names, file.Shape, file.Path, file.HasSame, match =>
+        return Load(file.Names, file.Shape, file.Path, SameIn(file), match =>
         {
             cancellation.ThrowIfCancellationRequested();
             if (match.Refit is null && file.TryShare(match.Name, match.Entry.Tensor)) _mapped = match.Entry.Tensor.MappedFile;
@@ -202,7 +202,7 @@ public sealed partial class ParameterStore(ulong seed = 0)
     {
         (List<Match> matches, LoadReport report) = MatchAll(file.Names, file.Shape);
         if (matches.Count == 0) throw new CheckpointException($"{file.Path}: no tensor fits the model; {report}");
-        RequireSame(matches, file.Path, file.HasSame);
+        RequireSame(matches, file.Path, SameIn(file));
         Thaw();
         foreach (Match match in matches) match.Take(file.ReadFloats);
         return report;
@@ -270,6 +270,9 @@ public sealed partial class ParameterStore(ulong seed = 0)
                     throw new CheckpointException(
                         $"{source}: '{again}' differs from '{match.Name}'; they are one tensor in this model (tied weights)");
     }
+
+    private static Func<string, string, bool> SameIn(WeightFile file) =>
+        (one, other) => file.SharePlace(one, other) || HaveSame(one, other, file.Shape, file.ReadFloats);
 
     private static bool HaveSame(string one, string other, Func<string, int[]> shape, Action<string, Span<float>> read)
     {

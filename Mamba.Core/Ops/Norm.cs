@@ -223,7 +223,7 @@ public static unsafe partial class Ops
         else
             Tape.RecordRecomputable(
                 y, step, static (step, dy) => step.Values.Backward<TActivation>(dy),
-                static (step, y) => step.Values.Forward<TActivation>(y),
+                static (step, y) => step.Values.Recompute<TActivation>(y),
                 step.X, step.Weight, step.Statistics);
         return y;
     }
@@ -262,6 +262,14 @@ public static unsafe partial class Ops
         public void Forward<TActivation>(Tensor y) where TActivation : unmanaged, IActivation =>
             ChannelNorm.Apply<TActivation>(X.Pointer, y.Pointer, Segments, Rows, Channels, Affine);
 
+        /// <summary>Forward again, of an input that may have to be recomputed first.</summary>
+        public void Recompute<TActivation>(Tensor y) where TActivation : unmanaged, IActivation
+        {
+            X.Recompute();
+            Forward<TActivation>(y);
+            X.Release();
+        }
+
         /// <summary>Normalizes the maxima of windows of the input, fused with the activation.</summary>
         public Tensor Pooled(Tensor maxima, Activation activation)
         {
@@ -270,9 +278,11 @@ public static unsafe partial class Ops
             if (activation != Activation.Gelu)
             {
                 ChannelNorm.Apply<Identity>(maxima.Pointer, y.Pointer, Segments, rows, Channels, Affine);
+                Tape.Needs(maxima, Statistics); // both stay reachable while the kernels hold only their addresses
                 return Ops.Apply(activation, y);
             }
             ChannelNorm.Apply<Gelu>(maxima.Pointer, y.Pointer, Segments, rows, Channels, Affine);
+            Tape.Needs(maxima, Statistics);
             MultiplyAdds.Add(0, y.Count);
             return y;
         }

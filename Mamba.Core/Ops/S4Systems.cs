@@ -126,6 +126,16 @@ public static unsafe partial class Ops
         return (abar, bbar, c);
     }
 
+    /// <summary>Replaces C by C (I - Abar^StoredLength), in place and without a record.</summary>
+    internal static void StoreS4C(in S4System system)
+    {
+        (int channels, _) = CheckS4("S4", system);
+        DplrStoredC kernel = new() { Inputs = Inputs(system) with { StoredLength = 0 }, Length = system.StoredLength };
+        Launch.Run(kernel, channels, 1);
+        // As with recorded operators: the inputs stay reachable while the kernel holds only their addresses.
+        Tape.Needs(system.Lambda, system.P, system.B, system.C, system.LogDt);
+    }
+
     private static DplrInputs Inputs(in S4System system) => new()
     {
         Pairs = system.Lambda.Shape[1],

@@ -6,6 +6,10 @@ namespace Mamba.Core.Optim;
 /// <summary>
 /// Adam (Kingma and Ba 2015), with PyTorch's defaults; the weight decay is added to the gradient. <see cref="AdamW"/> decouples it.
 /// </summary>
+/// <remarks>
+/// The bias correction follows from <see cref="Optimizer.Steps"/>, one count for all parameters. A parameter whose first gradient comes
+/// late has no correction of its own, as it has in PyTorch.
+/// </remarks>
 public unsafe class Adam : Optimizer
 {
     private readonly Tensor[] _means;

@@ -83,7 +83,10 @@ public abstract class Optimizer
             : throw new ArgumentOutOfRangeException(nameof(MaxGradientNorm), value, "MaxGradientNorm: expected at least 0.");
     }
 
-    /// <summary>Steps taken; set when a run resumes from a checkpoint.</summary>
+    /// <summary>
+    /// Steps taken; set when a run resumes from a checkpoint. There is one count for all parameters. PyTorch counts for each parameter the
+    /// steps in which it had a gradient: results differ for a parameter whose first gradient comes late.
+    /// </summary>
     public long Steps { get; set; }
 
     /// <summary>The optimizer's state by name. With <see cref="Steps"/> and the parameters, it is all that a checkpoint needs.</summary>

@@ -45,8 +45,8 @@ public sealed class PositionEmbedding : IModule
     public int ClassToken => _config.ClassToken(_config.Grid);
 
     /// <summary>
-    /// Resamples a table from one grid of patches to another, as timm does: bicubic, like PyTorch's interpolate without aligned corners
-    /// (Keys 1981 with a = -0.75, borders repeated). The row of the class token is kept.
+    /// Resamples a table from one grid of patches to another, as DeiT and timm before 0.9 did: bicubic, like PyTorch's interpolate without
+    /// antialiasing and aligned corners (Keys 1981 with a = -0.75, borders repeated). The row of the class token is kept.
     /// </summary>
     /// <param name="table">(grid grid + 1, width).</param>
     /// <param name="grid">Patches per side of the table.</param>

@@ -105,14 +105,50 @@ public sealed class Image
     }
 
     /// <summary>
-    /// This picture with 8 bits: the highest 8 of its <see cref="UsedBits"/>, so that 12 bits in a file of 16 keep 256 levels. For viewing:
-    /// two pictures of one set may be reduced by different factors.
+    /// This picture with 8 bits: the highest 8 of its <see cref="UsedBits"/>, so that 12 bits in a file of 16 keep 256 levels. Signed
+    /// samples become 0 to 255 from the smallest to the largest. For viewing: two pictures of one set may be reduced by different factors.
     /// </summary>
     /// <returns>The picture itself if it has 8 bits.</returns>
-    public Image To8Bit() => Is16Bit ? HighBits(UsedBits) : this;
+    public Image To8Bit()
+    {
+        if (!Is16Bit) return this;
+        if (Origin == 0) return HighBits(UsedBits);
+        (int low, int high) = UsedRange;
+        return Spread(low, high);
+    }
+
+    /// <summary>The smallest and the largest sample of a picture of 16 bits.</summary>
+    internal (int Low, int High) UsedRange
+    {
+        get
+        {
+            (ushort low, ushort high) = (ushort.MaxValue, ushort.MinValue);
+            foreach (ushort sample in Samples16)
+            {
+                if (sample < low) low = sample;
+                if (sample > high) high = sample;
+            }
+            return (low, high);
+        }
+    }
 
     internal Image HighBits(int usedBits) =>
         new(Width, Height, Channels, Array.ConvertAll(Samples16, sample => (byte)(sample >> usedBits - 8)));
+
+    /// <summary>With 8 bits: one sample becomes 0, a larger one 255, and those between them do in proportion.</summary>
+    internal Image Spread(int low, int high)
+    {
+        int range = Math.Max(1, high - low);
+        byte[] pixels = Array.ConvertAll(Samples16, sample => (byte)(((sample - low) * 255 + range / 2) / range));
+        return new Image(Width, Height, Channels, pixels);
+    }
+
+    /// <summary>Undoes <see cref="Spread"/> but for the levels that are lost.</summary>
+    internal Image FromSpread(int low, int high, int origin)
+    {
+        ushort[] samples = Array.ConvertAll(Pixels, value => (ushort)(low + (value * (high - low) + 127) / 255));
+        return new Image(Width, Height, Channels, samples) { Origin = origin };
+    }
 
     /// <summary>Undoes <see cref="HighBits"/> but for the bits that are lost: 255 becomes the largest number of the bits.</summary>
     internal Image FromHighBits(int usedBits, int origin)

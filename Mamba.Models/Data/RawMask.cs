@@ -28,4 +28,10 @@ public sealed record RawMask(int Width, int Height, MaskEncoding Encoding, int[]
 
     /// <summary>Whether compression may have changed values: the file is a JPEG.</summary>
     public bool Lossy { get; init; }
+
+    /// <summary>The opacity of all pixels, where their color is the same, too: what they are among opacities. Null for others.</summary>
+    internal byte? Opacity { get; init; }
+
+    /// <summary>The pages or frames of the file, the first of which this is.</summary>
+    internal int Pages { get; init; } = 1;
 }

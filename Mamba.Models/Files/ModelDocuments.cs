@@ -26,24 +26,26 @@ internal sealed record NormalizationDocument(float[] Mean, float[] Std)
 
 /// <summary>The metadata entry <c>data</c>: what decides the split of the training data.</summary>
 internal sealed record DataDocument(string Protocol, ulong Seed, int? Limit, int? Synthetic, int Height, int Width, string? Fold,
-    string? Loss, int? Batch, IReadOnlyList<float>? ClassWeights, bool? Foreign, string? Axis, int? Crop)
+    string? Loss, int? Batch, IReadOnlyList<float>? ClassWeights, bool? Foreign, string? Axis, int? Crop, bool? SplitFile)
 {
     public static DataDocument Of(RunData d) => new(
         d.Protocol.ToWord(), d.Seed, d.Limit, d.SyntheticImages, d.Height, d.Width, d.Fold?.ToString(), d.Loss?.ToString(), d.Batch,
-        d.ClassWeights, d.IsForeign ? true : null, d.Axis?.ToString().ToLowerInvariant(), d.Crop);
+        d.ClassWeights, d.IsForeign ? true : null, d.Axis?.ToString().ToLowerInvariant(), d.Crop, d.IsSplitFromFile ? true : null);
 }
 
 /// <summary>The metadata entry <c>masks</c>: what the values of the training masks stood for.</summary>
-internal sealed record MasksDocument(string Encoding, int[] Values, int[] Classes, int? Threshold = null)
+internal sealed record MasksDocument(string Encoding, int[] Values, int[] Classes, int? Threshold = null, int[]? Colors = null)
 {
     public static MasksDocument Of(MaskMeaning m) =>
-        new(m.Encoding.ToString().ToLowerInvariant(), [.. m.Values], [.. m.Values.Select(value => (int)m.ClassOf(value)!)], m.Threshold);
+        new(
+            m.Encoding.ToString().ToLowerInvariant(), [.. m.Values], [.. m.Values.Select(value => (int)m.ClassOf(value)!)], m.Threshold,
+            m.Colors);
 
     /// <summary>The meaning that the document has for classes of these names.</summary>
     /// <exception cref="FormatException">It does not fit together.</exception>
     public MaskMeaning ToMeaning(IReadOnlyList<string> labels) =>
         Enum.TryParse(Encoding, ignoreCase: true, out MaskEncoding encoding) && Enum.IsDefined(encoding)
-            ? MaskMeaning.Of(encoding, Threshold, Values, Classes, labels)
+            ? MaskMeaning.Of(encoding, Threshold, Values, Classes, labels, Colors)
             : throw new FormatException($"masks of '{Encoding}'; expected gray, palette, color or alpha");
 }
 

@@ -122,6 +122,9 @@ public static class ModelFile
     }
 
     /// <summary>Reads a model and its weights.</summary>
+    /// <remarks>
+    /// The file does not hold the rates of dropout and of stochastic depth. While a loaded model trains, it has neither.
+    /// </remarks>
     /// <param name="path">A file that <see cref="Save"/> wrote.</param>
     /// <param name="cancellation">Stops before the model is made, and between its tensors.</param>
     /// <returns>The model, frozen for inference (<see cref="ParameterStore.Freeze"/>), and its description.</returns>
@@ -295,6 +298,7 @@ public static class ModelFile
                 Batch = Optional(d, "batch", 1 << 16),
                 Crop = Optional(d, "crop", RunData.MaxSide),
                 IsForeign = d.TryGetProperty("foreign", out JsonElement foreign) && foreign.GetBoolean(),
+                IsSplitFromFile = d.TryGetProperty("split_file", out JsonElement listed) && listed.GetBoolean(),
                 ClassWeights = d.TryGetProperty("class_weights", out _) ? Floats(d, "class_weights") : null,
                 Fold = d.TryGetProperty("fold", out JsonElement fold)
                     ? Fold.Parse(fold.GetString()) ?? throw new FormatException("'fold' is none") : null,

@@ -18,6 +18,9 @@ public sealed record RunData(SplitProtocol Protocol, ulong Seed, int? Limit, int
     /// <summary>The fold of a cross-validation; null for none.</summary>
     public Fold? Fold { get; init; }
 
+    /// <summary>Whether a file listed the images of each part: protocol, seed and fold then do not say how they were split.</summary>
+    public bool IsSplitFromFile { get; init; }
+
     /// <summary>
     /// The side of the squares that were cut out of the training images at their own resolution; null for whole images. Such a model is
     /// measured on tiles of that size.

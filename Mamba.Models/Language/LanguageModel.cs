@@ -82,10 +82,12 @@ public abstract class LanguageModel : IModule, IDisposable
     /// <param name="tokens">(B, L), L at least 1.</param>
     /// <param name="state">What is remembered; updated.</param>
     /// <param name="partLength">Tokens of a part.</param>
+    /// <param name="cancellation">Stops between parts; the state then remembers those that were read.</param>
     /// <returns>(B, padded vocabulary).</returns>
     /// <exception cref="ArgumentOutOfRangeException">A part has no tokens, or there is no such token.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
     /// <inheritdoc cref="Forward(Tensor)" path="/exception[@cref!='T:System.ArgumentOutOfRangeException']"/>
-    public Tensor Prefill(Tensor tokens, LanguageState state, int partLength = PartLength)
+    public Tensor Prefill(Tensor tokens, LanguageState state, int partLength = PartLength, CancellationToken cancellation = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(partLength, 1);
         CheckTokens("Prefill", tokens, state, 2);
@@ -96,6 +98,7 @@ public abstract class LanguageModel : IModule, IDisposable
         Tensor? last = null;
         for (int from = 0; from < length; from += partLength)
         {
+            cancellation.ThrowIfCancellationRequested();
             using MemoryScope part = new();
             int count = Math.Min(partLength, length - from);
             Tensor hidden = Run(Ops.Slice(tokens, 1, from, count), state);

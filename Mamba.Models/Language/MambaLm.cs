@@ -34,9 +34,14 @@ public sealed class MambaLm : LanguageModel
         _norm = new RmsNorm(backbone / "norm_f", config.Width, config.NormEps);
         scope.Alias("lm_head", backbone / "embedding");
         backbone.Alias("embeddings", backbone / "embedding"); // in the copies for Hugging Face's transformers
-        // What each layer adds shrinks with their number, so that the sum does not grow (GPT-2; mamba_ssm's _init_weights).
-        Parameters.Reinitialize((name, shape) => name.EndsWith("mixer.out_proj.weight", StringComparison.Ordinal)
-            ? Init.Uniform(1 / Math.Sqrt((double)shape[1] * config.Depth)) : null);
+        // mamba_ssm's _init_weights: biases of linear layers are 0, and what each layer adds shrinks with their number, so that the sum
+        // does not grow (GPT-2).
+        scope.Reinitialize((name, shape) =>
+            name.EndsWith("mixer.out_proj.weight", StringComparison.Ordinal)
+                ? Init.Uniform(1 / Math.Sqrt((double)shape[1] * config.Depth))
+            : name.EndsWith("mixer.in_proj.bias", StringComparison.Ordinal)
+                || name.EndsWith("mixer.out_proj.bias", StringComparison.Ordinal) ? Init.Zeros
+            : null);
     }
 
     /// <inheritdoc/>

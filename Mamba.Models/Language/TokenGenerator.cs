@@ -53,12 +53,14 @@ public sealed class TokenGenerator
 
     /// <summary>Reads a prompt, or more text after what was generated, and chooses the token that follows.</summary>
     /// <param name="prompt">At least one token.</param>
+    /// <param name="cancellation">Stops between parts of the prompt; the generator is then of no further use.</param>
     /// <returns>The token after it.</returns>
     /// <exception cref="ArgumentException">There are no tokens.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A token is not in the vocabulary.</exception>
     /// <exception cref="ShapeException">A Transformer has no positions left.</exception>
     /// <exception cref="NonFiniteException">The logits are not finite.</exception>
-    public int Read(ReadOnlySpan<int> prompt)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public int Read(ReadOnlySpan<int> prompt, CancellationToken cancellation = default)
     {
         if (prompt.IsEmpty) throw new ArgumentException("TokenGenerator.Read: the prompt has no tokens.", nameof(prompt));
         using MemoryScope scope = new();
@@ -73,7 +75,7 @@ public sealed class TokenGenerator
             tokens.Span[last + i] = prompt[i];
             _sampler.See(prompt[i]);
         }
-        return Choose(_model.Prefill(tokens, _state));
+        return Choose(_model.Prefill(tokens, _state, cancellation: cancellation));
     }
 
     /// <summary>Reads the token that was chosen last, and chooses the one that follows.</summary>

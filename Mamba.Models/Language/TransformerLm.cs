@@ -1,6 +1,7 @@
 using Mamba.Core;
 using Mamba.Core.Memory;
 using Mamba.Core.Nn;
+using Mamba.Models.Blocks;
 
 namespace Mamba.Models.Language;
 
@@ -28,7 +29,7 @@ public sealed class TransformerLm : LanguageModel
         _layers = [.. Enumerable.Range(0, config.Depth).Select(i => new Layer(backbone / "layers" / i, config))];
         _norm = new LayerNorm(backbone / "norm_f", config.Width, config.NormEps);
         scope.Alias("lm_head", backbone / "embedding");
-        Parameters.Reinitialize((name, _) =>
+        scope.Reinitialize((name, _) =>
             name.EndsWith("out_proj.weight", StringComparison.Ordinal) || name.EndsWith("fc2.weight", StringComparison.Ordinal)
                 ? Init.Normal(Deviation / Math.Sqrt(2.0 * config.Depth)) // two branches a layer
             : name.EndsWith("in_proj.weight", StringComparison.Ordinal) || name.EndsWith("fc1.weight", StringComparison.Ordinal)

@@ -1,3 +1,4 @@
+using Mamba.Core;
 using Mamba.Core.Measurement;
 using Mamba.Core.Memory;
 
@@ -18,6 +19,9 @@ public sealed record ScalingMeasurement(SequenceLayer Layer, bool Training, IRea
     /// <summary>Slopes are fitted to this many of the longest lengths: at short ones fixed costs count.</summary>
     public const int FittedPoints = 4;
 
+    /// <summary>The length at which a pass no longer fits into memory, or a tensor into an array; null where none was that long.</summary>
+    public int? TooLarge { get; init; }
+
     /// <summary>The exponent p of time ~ L^p over the longest lengths; NaN with fewer than two.</summary>
     public double TimeSlope => Slope(Fitted, p => p.Milliseconds);
 
@@ -27,14 +31,14 @@ public sealed record ScalingMeasurement(SequenceLayer Layer, bool Training, IRea
     /// <summary>The points that slopes are fitted to.</summary>
     public IReadOnlyList<ScalingPoint> Fitted => [.. Points.TakeLast(FittedPoints)];
 
-    /// <summary>Measures a layer at lengths that double, until one would take too long.</summary>
+    /// <summary>Measures a layer at lengths that double, until one would take too long or would not fit.</summary>
     /// <param name="layer">The layer.</param>
     /// <param name="training">Whether a pass is forward and backward.</param>
     /// <param name="lengths">Lengths, rising.</param>
     /// <param name="budget">Seconds to repeat each, and the longest pass that is run at all.</param>
     /// <param name="report">Called after each length.</param>
     /// <param name="stop">Ends it between two passes.</param>
-    /// <returns>The lengths whose predicted time was within the budget.</returns>
+    /// <returns>The lengths whose predicted time was within the budget, and whose tensors fitted into memory.</returns>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static ScalingMeasurement Of(
         SequenceLayer layer, bool training, IEnumerable<int> lengths, ScalingBudget budget, Action<ScalingPoint>? report = null,
@@ -45,12 +49,39 @@ public sealed record ScalingMeasurement(SequenceLayer Layer, bool Training, IRea
         {
             if (Predicted(points, length, layer.Order) > 1e3 * budget.LongestPass) break;
             MemoryScope.Trim();
-            PassTimes times = PassTimes.Measure(layer.Pass(length, training), budget.Seconds, stop);
-            points.Add(new ScalingPoint(length, times.Min, times.PassMemory));
-            report?.Invoke(points[^1]);
+            if (Measured(layer, training, length, budget, points, stop) is not { } point)
+                return new ScalingMeasurement(layer, training, points) { TooLarge = length };
+            points.Add(point);
+            report?.Invoke(point);
         }
         return new ScalingMeasurement(layer, training, points);
     }
+
+    /// <summary>One length; null where it does not fit.</summary>
+    private static ScalingPoint? Measured(
+        SequenceLayer layer, bool training, int length, ScalingBudget budget, List<ScalingPoint> shorter, CancellationToken stop)
+    {
+        if (!Fits(shorter, length, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)) return null;
+        try
+        {
+            PassTimes times = PassTimes.Measure(layer.Pass(length, training), budget.Seconds, stop);
+            return new ScalingPoint(length, times.Min, times.PassMemory);
+        }
+        // The shapes of a layer that has run differ in the length alone: what is wrong with a longer one is its size.
+        catch (Exception e) when (e is OutOfMemoryException || (e is ShapeException && shorter.Count > 0))
+        {
+            return null;
+        }
+    }
+
+    /// <summary>
+    /// Whether a pass may fit into memory: it needs as much as the length at least. A system that has no more may end the process.
+    /// </summary>
+    /// <param name="shorter">Shorter lengths, rising.</param>
+    /// <param name="length">L.</param>
+    /// <param name="available">The bytes that the process may have.</param>
+    internal static bool Fits(IReadOnlyList<ScalingPoint> shorter, int length, long available) =>
+        shorter.Count == 0 || shorter[^1].Bytes * ((double)length / shorter[^1].Length) <= available;
 
     /// <summary>The length at which two layers take the same time, between measured lengths by straight lines over log L.</summary>
     /// <param name="other">The layer to compare with.</param>

@@ -73,25 +73,8 @@ public sealed class ClassificationMetrics : IMetrics
     public ClassificationScores Result()
     {
         if (_images == 0) throw new InvalidOperationException("ClassificationMetrics: no image was added; there is nothing to score.");
-        ClassScores[] classes = new ClassScores[Count];
-        long right = 0;
-        double sum = 0;
-        int present = 0;
-        for (int c = 0; c < Count; c++)
-        {
-            long both = _confusion[c, c], real = 0, predicted = 0;
-            for (int other = 0; other < Count; other++) (real, predicted) = (real + _confusion[c, other], predicted + _confusion[other, c]);
-            classes[c] = new ClassScores(_labels[c], Share(both, predicted), Share(both, real), Share(2 * both, real + predicted), real);
-            right += both;
-            if (real + predicted == 0) continue;
-            present++;
-            sum += classes[c].F1;
-        }
-        double? top = Count > Top ? (double)_top / _images : null;
-        return new ClassificationScores((double)right / _images, sum / present, top, classes, (long[,])_confusion.Clone());
+        return ClassificationScores.Of(_labels, (long[,])_confusion.Clone(), Count > Top ? (double)_top / _images : null);
     }
-
-    private static double Share(long part, long whole) => whole == 0 ? 0 : (double)part / whole;
 
     private static int First(ReadOnlySpan<float> values)
     {

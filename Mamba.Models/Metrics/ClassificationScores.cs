@@ -20,4 +20,36 @@ public sealed record ClassificationScores(
     /// <inheritdoc/>
     public override IReadOnlyList<(string Name, double Value)> Values =>
         Top5 is { } top ? [("macro_f1", MacroF1), ("accuracy", Accuracy), ("top5", top)] : [("macro_f1", MacroF1), ("accuracy", Accuracy)];
+
+    /// <summary>The scores of a confusion matrix, such as the sum of those of several runs.</summary>
+    /// <param name="labels">The names of the classes.</param>
+    /// <param name="confusion">The number of images by true class (rows) and predicted class (columns); one image at least.</param>
+    /// <param name="top5">The share of images whose class is among the five most probable; null if unknown.</param>
+    /// <returns>The scores; they hold the matrix itself.</returns>
+    /// <exception cref="ArgumentException">The matrix is not of these classes.</exception>
+    public static ClassificationScores Of(IReadOnlyList<string> labels, long[,] confusion, double? top5 = null)
+    {
+        int count = labels.Count;
+        if (confusion.GetLength(0) != count || confusion.GetLength(1) != count)
+            throw new ArgumentException(
+                $"ClassificationScores: a matrix of {confusion.GetLength(0)} x {confusion.GetLength(1)}; expected {count} x {count}, the "
+                    + "number of classes.");
+        ClassScores[] classes = new ClassScores[count];
+        long right = 0, images = 0;
+        double sum = 0;
+        int present = 0;
+        for (int c = 0; c < count; c++)
+        {
+            long both = confusion[c, c], real = 0, predicted = 0;
+            for (int other = 0; other < count; other++) (real, predicted) = (real + confusion[c, other], predicted + confusion[other, c]);
+            classes[c] = new ClassScores(labels[c], Share(both, predicted), Share(both, real), Share(2 * both, real + predicted), real);
+            (right, images) = (right + both, images + real);
+            if (real + predicted == 0) continue;
+            present++;
+            sum += classes[c].F1;
+        }
+        return new ClassificationScores((double)right / images, sum / present, top5, classes, confusion);
+    }
+
+    private static double Share(long part, long whole) => whole == 0 ? 0 : (double)part / whole;
 }

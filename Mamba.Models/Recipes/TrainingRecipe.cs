@@ -22,7 +22,7 @@ public sealed record TrainingRecipe(
     /// <summary>The recipe of the UltraLight VM-UNet family.</summary>
     public static TrainingRecipe UltraLight { get; } = new(OptimizerKind.AdamW, 3e-4, 1e-2, LossKind.BceDice, Batch: 2, MetricBatch: 16);
 
-    /// <summary>The recipe of U-Net; the paper's batch of 64 is cut to 8 here, see the project's README.</summary>
+    /// <summary>The recipe of U-Net; the paper's batch of 64 is cut to 8 here, so that a laptop's memory holds it.</summary>
     public static TrainingRecipe UNet { get; } = new(OptimizerKind.Adam, 3e-4, 0, LossKind.Dice, Batch: 8, MetricBatch: 64);
 
     /// <summary>The recipe of the ResNet segmenters; the paper's batch of 64 is cut to 8 here, as U-Net's is.</summary>

@@ -27,15 +27,20 @@ public abstract class ClassifiedSequences(ulong seed) : SequenceTask
 
     /// <summary>Splits the set.</summary>
     /// <param name="part">The part of each sample, by the set's own split.</param>
-    protected void Split(IReadOnlyList<SplitPart> part)
+    protected void Split(IReadOnlyList<SplitPart> part) => Split(part, null);
+
+    /// <summary>Splits the set.</summary>
+    /// <param name="part">The part of each sample, by the set's own split.</param>
+    /// <param name="labels">The class of each, so that validation takes the last training sample of none; null for large sets.</param>
+    private protected void Split(IReadOnlyList<SplitPart> part, IReadOnlyList<int>? labels)
     {
         int[] train = [.. Enumerable.Range(0, part.Count).Where(i => part[i] == SplitPart.Train)];
         int[] validation = [.. Enumerable.Range(0, part.Count).Where(i => part[i] == SplitPart.Val)];
         if (validation.Length == 0 && train.Length > 0)
         {
             new RandomStream(seed, $"{Name}.split").Shuffle(train.AsSpan());
-            int held = Math.Max(1, train.Length / HeldOut);
-            (validation, train) = ([.. train[..held].Order()], [.. train[held..].Order()]);
+            HashSet<int> held = FirstTenth(train, labels);
+            (validation, train) = ([.. train.Where(held.Contains).Order()], [.. train.Where(i => !held.Contains(i)).Order()]);
         }
         _parts[SplitPart.Train] = train;
         _parts[SplitPart.Val] = validation;
@@ -51,6 +56,23 @@ public abstract class ClassifiedSequences(ulong seed) : SequenceTask
             SplitPart.Val => "validation",
             _ => "the test",
         };
+    }
+
+    /// <summary>The first tenth of shuffled samples, without the last one of any class.</summary>
+    private static HashSet<int> FirstTenth(int[] shuffled, IReadOnlyList<int>? labels)
+    {
+        int most = Math.Max(1, shuffled.Length / HeldOut);
+        if (labels is null) return [.. shuffled[..most]];
+        Dictionary<int, int> left = shuffled.CountBy(i => labels[i]).ToDictionary();
+        HashSet<int> held = [];
+        foreach (int i in shuffled)
+        {
+            if (held.Count == most) break;
+            if (left[labels[i]] == 1) continue;
+            left[labels[i]]--;
+            held.Add(i);
+        }
+        return held;
     }
 
     /// <summary>Makes samples the test part of a set that has no other.</summary>

@@ -6,7 +6,8 @@ namespace Mamba.Models.Sequences;
 
 /// <summary>
 /// Recorded signals of one length: longer ones are cut, at a random place in training and in their middle otherwise; shorter ones end in
-/// zeros. Each channel of a recording has mean 0 and standard deviation 1. Without a test part, a fifth of each class is one.
+/// zeros. Each channel of a recording has mean 0 and standard deviation 1. Without a test part, a fifth of each class is one. Each class
+/// has a training recording.
 /// </summary>
 public sealed class RecordedSignals : ClassifiedSequences
 {
@@ -19,7 +20,7 @@ public sealed class RecordedSignals : ClassifiedSequences
     /// <param name="folder">The signals; they are normalized in place.</param>
     /// <param name="length">Samples of a sequence; null for those of the longest signal.</param>
     /// <param name="seed">The seed of the split and of the order.</param>
-    /// <exception cref="DatasetException">A part has no signal.</exception>
+    /// <exception cref="DatasetException">A part has no signal, or a class has none to train on.</exception>
     public RecordedSignals(SignalFolder folder, int? length, ulong seed)
         : base(seed)
     {
@@ -27,7 +28,9 @@ public sealed class RecordedSignals : ClassifiedSequences
         (_folder, _signals, Labels, Channels) = (folder, folder.Signals, folder.Labels, folder.Channels);
         Length = length ?? _signals.Max(entry => entry.Signal.Length);
         folder.Normalize();
-        Split(_signals.Any(entry => entry.Part == SplitPart.Test) ? [.. _signals.Select(entry => entry.Part!.Value)] : Parts());
+        SplitPart[] parts =
+            _signals.Any(entry => entry.Part == SplitPart.Test) ? [.. _signals.Select(entry => entry.Part!.Value)] : Parts();
+        Split(parts, [.. _signals.Select(entry => entry.Label)]);
     }
 
     /// <summary>Some signals of a folder as the test part of a task that has no other: to measure them.</summary>
@@ -105,8 +108,14 @@ public sealed class RecordedSignals : ClassifiedSequences
     private SplitPart[] Parts()
     {
         SplitPart[] parts = [.. _signals.Select(entry => entry.Part ?? SplitPart.Train)];
-        foreach (IGrouping<int, int> label in Enumerable.Range(0, parts.Length).Where(i => parts[i] == SplitPart.Train)
-            .GroupBy(i => _signals[i].Label))
+        IGrouping<int, int>[] classes =
+            [.. Enumerable.Range(0, parts.Length).Where(i => parts[i] == SplitPart.Train).GroupBy(i => _signals[i].Label)];
+        string[] lone = [.. classes.Where(label => label.Count() == 1).Select(label => Labels[label.Key])];
+        if (lone.Length > 0)
+            throw new DatasetException(
+                $"{_folder.Root}: 1 recording of class {string.Join(", ", lone.Take(3))}{(lone.Length > 3 ? ", ..." : "")}, which would be "
+                    + "the test, and none to train on; expected at least 2 of each class, or {train,test}/CLASS/NAME.");
+        foreach (IGrouping<int, int> label in classes)
         {
             int[] samples = [.. label];
             new RandomStream(Seed, $"{Name}.test.{Labels[label.Key]}").Shuffle(samples.AsSpan());

@@ -25,7 +25,8 @@ public sealed record SequenceClassifierConfig(MixerKind Mixer, int Channels, int
 
 /// <summary>
 /// A classifier of sequences of real values (S4Model in state-spaces/s4's example.py): a linear encoder, layers z + mixer(z) with a layer
-/// norm after the sum or before the mixer, the mean over time, a linear decoder. Names are those of the original.
+/// norm after the sum or before the mixer, the mean over time, a linear decoder. Names are those of the original. Its dropout, inside S4D
+/// and after each layer, is left out.
 /// </summary>
 public sealed class SequenceClassifier : IModule
 {

@@ -15,7 +15,10 @@ public sealed record SequencePlan(double LearningRate, int Batch, int Epochs, in
     /// <summary>The learning rate over the steps.</summary>
     public Schedule Schedule { get; init; } = Schedules.Constant;
 
-    /// <summary>AdamW's weight decay; parameters of the state spaces, biases and norms have none.</summary>
+    /// <summary>
+    /// AdamW's weight decay. Step sizes and eigenvalues of the state spaces, their skips, biases and norms have none. S4D's kernel.C and
+    /// Mamba-3's B_bias and C_bias decay, as in the published code.
+    /// </summary>
     public double WeightDecay { get; init; }
 
     /// <summary>Bound of the gradients' norm; null for none.</summary>

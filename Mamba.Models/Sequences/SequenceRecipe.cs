@@ -31,9 +31,10 @@ public sealed record SequenceRecipe(string Model, int Length, int Batch, double 
     /// The recipe of a task. Selective copying and induction heads are those of the Mamba paper (Gu and Dao 2023, appendix E.1); the others
     /// are ours.
     /// </summary>
-    /// <param name="task">The task's name; any other stands for recorded signals.</param>
+    /// <param name="task">The task's name, or a folder: one of MNIST or CIFAR-10 has the recipe of its pixels, any other that of
+    /// signals.</param>
     /// <returns>The recipe.</returns>
-    public static SequenceRecipe Of(string task) => task switch
+    public static SequenceRecipe Of(string task) => SequenceTasks.NameOf(task) switch
     {
         SequenceTasks.SelectiveCopy => new("mamba-lm", 4096, 64, 1e-4) { Steps = 400_000, Epochs = 100, Schedule = ScheduleKind.Constant },
         SequenceTasks.Induction => new("mamba-lm", 256, 8, 1e-3) { Steps = 25 * 8192, Epochs = 25, Schedule = ScheduleKind.Constant },

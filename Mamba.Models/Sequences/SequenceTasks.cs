@@ -41,8 +41,15 @@ public static class SequenceTasks
     /// <summary>Whether the data is a folder of recorded signals.</summary>
     /// <param name="data">A task's name, or a folder.</param>
     /// <returns>False for names, for folders of pictures, and for what is not there.</returns>
-    public static bool IsRecorded(string data) =>
-        !Names.Contains(data) && Directory.Exists(data) && Mnist.Find(data) is null && Cifar10.Find(data) is null;
+    public static bool IsRecorded(string data) => !Names.Contains(data) && Directory.Exists(data) && NameOf(data) == Signals;
+
+    /// <summary>The name of the task that some data make.</summary>
+    /// <param name="data">A task's name, or a folder.</param>
+    /// <returns>The name; signals of what is neither a name nor a folder of pictures.</returns>
+    internal static string NameOf(string data) => Names.Contains(data) ? data
+        : Mnist.Find(data) is not null ? MnistSequence
+        : Cifar10.Find(data) is not null ? Cifar10Sequence
+        : Signals;
 
     /// <summary>Opens a task.</summary>
     /// <param name="data">Its name; or a folder of recorded signals, of MNIST or of CIFAR-10.</param>

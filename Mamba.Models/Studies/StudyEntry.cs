@@ -1,3 +1,5 @@
+using Mamba.Models.Metrics;
+
 namespace Mamba.Models.Studies;
 
 /// <summary>The runs of a study that tables show as one row: those of one label under one protocol, over seeds or folds.</summary>
@@ -51,7 +53,7 @@ public sealed class StudyEntry
     /// <summary>A score over the runs that have ended.</summary>
     /// <param name="measure">Its name in <see cref="TestScores.Measures"/>.</param>
     /// <returns>Mean and deviation over the runs that have it; nothing of a mean over classes, where <see cref="IsUneven"/>.</returns>
-    public SampleSummary Score(string measure) => IsUneven && measure is ("macro_f1" or "mean_dice" or "mean_iou") ? new([])
+    public SampleSummary Score(string measure) => IsUneven && Scores.IsOverClasses(measure) ? new([])
         : new(Ended.Select(run => run.Test!.Measures.TryGetValue(measure, out double value) ? value : double.NaN));
 
     /// <summary>Which classes occur in the truth of a test set.</summary>

@@ -96,13 +96,15 @@ public sealed record SplitFile(
             throw new DatasetException(
                 $"{path}: {missing.Count} of its images are not in the data: {string.Join(", ", missing.Take(3))}"
                     + $"{(missing.Count > 3 ? ", ..." : "")}; expected names such as {data.Name(0)}");
-        int twice = split.Train.Concat(split.Val).GroupBy(i => i).FirstOrDefault(group => group.Skip(1).Any())?.Key
-            ?? split.Train.Intersect(split.Test).FirstOrDefault(-1);
+        // Part val may be part test.
+        int twice = Repeated(split.Train.Concat(split.Val)) ?? Repeated(split.Train.Concat(split.Test)) ?? -1;
         if (twice >= 0) throw new DatasetException($"{path}: '{data.Name(twice)}' is listed twice; expected each image in one part");
         if (Train.Count == 0 || Val.Count == 0 || Test.Count == 0)
             throw new DatasetException($"{path}: {Train.Count} training, {Val.Count} validation and {Test.Count} test images; expected "
                 + $"some of each");
         return split;
+
+        static int? Repeated(IEnumerable<int> images) => images.GroupBy(i => i).FirstOrDefault(group => group.Skip(1).Any())?.Key;
 
         int[] Indices(IReadOnlyList<string> names) => [.. names.SelectMany(IndicesOf).Order()];
 

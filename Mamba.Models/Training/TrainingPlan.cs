@@ -17,8 +17,8 @@ public sealed record TrainingPlan(TrainingRecipe Recipe, Objective Objective, do
     public TrainingBudget? Budget { get; init; }
 
     /// <summary>
-    /// Batches whose gradients are added up, weighted by their images, before a step: the step of one larger batch. Batch norm sees each
-    /// batch alone.
+    /// Batches whose gradients are added up, weighted by their images, before a step: the step of one larger batch where the loss is a mean
+    /// over images. Each batch is computed alone: batch norm, the Dice of all its pixels, and MixUp know its images only.
     /// </summary>
     public int Accumulate { get; init; } = 1;
 

@@ -5,7 +5,7 @@ namespace Mamba.Models.Zoo;
 
 /// <summary>
 /// The options of a model. The model's entry in the <see cref="Registry"/> holds the default values; null marks an option that the model
-/// does not have.
+/// does not have. The description in a weight file holds neither <see cref="DropPath"/> nor <see cref="Dropout"/>.
 /// </summary>
 /// <param name="InputChannels">Channels of the images.</param>
 /// <param name="Classes">Channels of a segmentation model's output (1: lesion or not), or classes of a classifier.</param>
@@ -25,10 +25,14 @@ public sealed record ModelConfig(int InputChannels = 3, int Classes = 1)
 
     /// <summary>
     /// Stochastic depth: the probability of dropping the last block for a training image, growing linearly from 0 at the first block.
+    /// EfficientNet follows torchvision: block i of 16, from 0, has i / 16 of it, so the last one has 15 / 16. Null, as if 0, in a model
+    /// read from a file that describes it.
     /// </summary>
     public double? DropPath { get; init; }
 
-    /// <summary>Dropout probability before the last layers; null where the model has no dropout.</summary>
+    /// <summary>
+    /// Dropout probability before the last layers. Null where the model has no dropout, and in a model read from a file that describes it.
+    /// </summary>
     public double? Dropout { get; init; }
 
     /// <summary>Random features of a linear attention (FAVOR+); null for softmax attention, or none.</summary>

@@ -71,7 +71,7 @@ public sealed class UltraLightVmUnet : VisionModel
         _encoderNorms = [.. Enumerable.Range(0, last).Select(i => new GroupNorm(scope / $"ebn{i + 1}", NormGroups, c[i]))];
         _decoderNorms = [.. Enumerable.Range(0, last).Select(i => new GroupNorm(scope / $"dbn{i + 1}", NormGroups, c[last - i - 1]))];
         _final = new Conv2d(scope / "final", new ConvConfig(c[0], config.Classes, Kernel: 1));
-        scope.Store.Reinitialize(InitialValues);
+        scope.Reinitialize(InitialValues);
 
         Func<Tensor, Tensor> Layer(Scope place, int inputs, int outputs, bool mamba, bool bottom)
         {
@@ -139,7 +139,7 @@ public sealed class UltraLightVmUnet : VisionModel
 
     /// <summary>
     /// The authors' initialization: linear layers, including Mamba's, truncated normal with bias 0; convolutions normal by fan out, with
-    /// bias 0 for two-dimensional ones.
+    /// bias 0 for two-dimensional ones. Other parameters of a mixer keep its own initial values, whatever their rank.
     /// </summary>
     private static Initializer? InitialValues(string name, Shape shape)
     {
@@ -151,7 +151,7 @@ public sealed class UltraLightVmUnet : VisionModel
         return shape.Rank switch
         {
             2 when linear => Init.TruncatedNormal(0.02),
-            3 => Init.KaimingNormal(shape[2] * shape[0]),
+            3 when convolution1d || layer.EndsWith("get_all_att", StringComparison.Ordinal) => Init.KaimingNormal(shape[2] * shape[0]),
             4 => Init.KaimingNormal(shape[2] * shape[3] * shape[0]),
             _ => null,
         };

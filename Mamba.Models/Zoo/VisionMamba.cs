@@ -49,7 +49,7 @@ public sealed class VisionMamba : VisionModel
                 scope / "layers" / i, config.Mixer ?? MixerKind.Mamba, width, DropPath.Growing(config.DropPath ?? 0, i, _grid.Depth))),
         ];
         _norm = new RmsNorm(scope / "norm_f", width);
-        scope.Store.Reinitialize(InitialValues);
+        scope.Reinitialize(InitialValues);
     }
 
     /// <inheritdoc/>

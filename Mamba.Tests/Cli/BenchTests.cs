@@ -82,6 +82,24 @@ internal sealed class BenchTests : CliTest
     }
 
     [Test]
+    public void Scaling_that_is_interrupted_keeps_the_layers_that_are_done()
+    {
+        using CancellationTokenSource stop = new();
+        string[] arguments =
+            ["bench", "--scaling", "--longest", "256", "--seconds", "0.01", "--threads", "1", "--out", In("scaling")];
+        Result bench = Mamba(arguments, stop.Token, line =>
+        {
+            if (line.StartsWith("selective scan, chunked", StringComparison.Ordinal)) stop.Cancel();
+        });
+        Assert.That(bench.Code, Is.EqualTo(130));
+        string[] table = File.ReadAllLines(In("scaling", "scaling.csv"));
+        Assert.That(table[0], Is.EqualTo("layer,tokens,ms,bytes"));
+        Assert.That(table[1], Does.StartWith("\"selective scan, sequential\",256,"));
+        Assert.That(table, Has.Length.EqualTo(3), "the second layer was done, too");
+        Assert.That(File.Exists(In("scaling", "time.svg")) && File.Exists(In("scaling", "memory.svg")));
+    }
+
+    [Test]
     public void Scaling_in_JSON_leaves_out_what_would_take_too_long()
     {
         Result bench = Succeeds("bench", "--scaling", "--train", "--seconds", "0.01", "--patience", "1e-9", "--json");

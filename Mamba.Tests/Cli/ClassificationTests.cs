@@ -83,6 +83,8 @@ internal sealed class ClassificationTests : CliTest
     [TestCase("{\"lr\": -1}", "--lr is '-1'"), TestCase("{\"learning\": 1}", "unknown option 'learning'"),
         TestCase("{\"lr\": [1]}", "'lr' is Array")]
     [TestCase("{\"lr\": 1, \"lr\": 2}", "is repeated"), TestCase("[]", "JSON object"), TestCase("{", "no recipe")]
+    [TestCase("{\"resume\": \"run\"}", "'resume' cannot stand in a recipe; type --resume")]
+    [TestCase("{\"recipe\": \"vit\"}", "'recipe' cannot stand in a recipe; type --recipe"), TestCase("{\"lr\": []}", "true, false or null")]
     public void A_malformed_recipe_is_refused_by_name(string json, string message)
     {
         File.WriteAllText(In("recipe.json"), json);

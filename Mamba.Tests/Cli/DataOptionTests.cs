@@ -60,12 +60,12 @@ internal sealed class DataOptionTests : CliTest
         using (SafetensorsFile file = SafetensorsFile.Open(BestOf("run")))
             Assert.That(file.Metadata["labels"], Is.EqualTo("""{"labels":["background","disc","square"]}"""));
 
-        // Inversely proportional to the pixels of the training masks, 1 on average.
+        // Inversely proportional to the pixels of the training masks, 1 on average over them.
         double[] pixels = new double[3];
         foreach (string name in Part("run", "train"))
             foreach (byte value in ImageFile.Load(In("data", name + "_mask.png")).Pixels) pixels[value]++;
         double[] weights = [.. Argument("run", "class-weights")!.Split(',').Select(double.Parse)];
-        Assert.That(weights.Average(), Is.EqualTo(1).Within(1e-6));
+        Assert.That(weights.Zip(pixels, (weight, count) => weight * count).Sum() / pixels.Sum(), Is.EqualTo(1).Within(1e-5));
         Assert.That(weights[1] / weights[0], Is.EqualTo(pixels[0] / pixels[1]).Within(1e-4));
         Assert.That(weights[2] / weights[0], Is.EqualTo(pixels[0] / pixels[2]).Within(1e-4));
 
@@ -206,6 +206,9 @@ internal sealed class DataOptionTests : CliTest
         Assert.That(Part("run", "train"), Is.EquivalentTo(new[] { "slice0", "slice3", "slice7" }));
         Assert.That(Part("run", "val"), Is.EqualTo(new[] { "slice1" }));
         Assert.That(Part("run", "test"), Is.EquivalentTo(new[] { "slice11", "slice2" }));
+        Assert.That(
+            File.ReadAllText(In("run", "summary.md")), Does.Contain($"| split | from {split}: 3 training, 1 validation, 2 test images |"));
+        Assert.That(Succeeds("eval", "--weights", BestOf("run"), "--data", In("data")).Out, Does.Contain("(test, split from a file, "));
         Succeeds([.. With(train, "--split-file", In("run", "split.json")), "--out", In("again")]);
         Assert.That(Last("again"), Is.EqualTo(Last("run")), "a run's split.json is such a file");
 
@@ -234,6 +237,7 @@ internal sealed class DataOptionTests : CliTest
             ("""{"train": ["slice0"], "val": ["slice1"], "test": ["slice2.jpg"]}""", "slice2.jpg; expected names such as slice0"),
             ("""{"train": ["slice0"], "val": ["slice0.png"], "test": ["slice2"]}""", "'slice0' is listed twice"),
             ("""{"train": ["slice0"]}""", """no split: it has no "val" and no "test"; expected {"train": [NAMES], "val": """),
+            ("""{"train": ["slice0"], "val": ["slice1"], "test": ["slice2", "slice2.png"]}""", "'slice2' is listed twice"),
             ("""["slice0"]""", """; expected {"train": [NAMES], "val": [NAMES], "test": [NAMES]}"""),
         })
         {
@@ -246,6 +250,8 @@ internal sealed class DataOptionTests : CliTest
             }
         }
         Assert.That(Mamba([.. train, "--limit", "3", "--out", In("no")]).Error, Does.Contain("without --fold and --limit"));
+        Assert.That(
+            Mamba([.. eval, "--split-file", In("none.json"), "--split", "all"]).Error, Does.Contain("it goes without --split all"));
         File.Copy(In("data", "slice0.png"), In("data", "slice2.png"), overwrite: true);
         File.Copy(In("data", "slice0.png"), In("data", "slice3.png"), overwrite: true);
         Result shared = Mamba([.. train, "--out", In("no")]);
@@ -256,6 +262,30 @@ internal sealed class DataOptionTests : CliTest
         Assert.That(Mamba([.. train, "--out", In("copies")]).Code, Is.Zero, "copies inside a part are the user's business");
 
         int Images(string[] arguments) => Json(arguments).GetProperty("images").GetInt32();
+    }
+
+    [Test, Exercises("train", "--split-file"), Exercises("eval", "--split", "--data")]
+    public void Images_that_are_in_no_folder_are_remembered_by_their_names_too()
+    {
+        string[] train = [.. With(With(Train, "--data", "synthetic"), "--limit", "20")];
+        Succeeds([.. train, "--out", In("run")]);
+        string split = Written(
+            "split.json",
+            JsonSerializer.Serialize(new Dictionary<string, string[]>
+            {
+                ["train"] = [.. Part("run", "val"), .. Part("run", "test")],
+                ["val"] = Part("run", "train")[..1],
+                ["test"] = Part("run", "train")[1..],
+            }));
+        string[] listed = [.. train[..^2], "--split-file", split]; // as many synthetic images as there are by default
+        Succeeds([.. listed, "--out", In("listed")]);
+        string[] eval = ["eval", "--weights", BestOf("listed"), "--data", "synthetic"];
+        Result test = Succeeds(eval);
+        Assert.That(test.Out, Does.Contain("unet on 15 images (test, split from a file, "));
+        Assert.That(test.Error, Does.Contain("images are in no part of the file that split the training"));
+        Assert.That(
+            Succeeds([.. eval, "--split", "all"]).Error, Does.Contain("note: 4 of "), "the training images of the file, not of the seed");
+        Assert.That(Json([.. eval, "--split-file", split, "--json"]).GetProperty("images").GetInt32(), Is.EqualTo(15));
     }
 
     [Test, Exercises("train", "--data")]

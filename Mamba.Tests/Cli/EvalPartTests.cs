@@ -53,6 +53,7 @@ internal sealed partial class EvalPartTests : PartTests
         foreach (int part in new[] { 1, 3, 5 }) Succeeds([.. Eval, "--part", $"{part}/5", "--out", In("parts")]);
         Refuses("parts: part 2/5, 4/5 missing", "eval", "--merge", In("parts"));
         Refuses("no such folder", "eval", "--merge", In("none"));
+        Refuses("is a file; expected a folder", [.. Eval, "--part", "2/5", "--out", In("data", Directory.GetFiles(In("data"))[0])]);
         Refuses("no part of an evaluation", "eval", "--merge", In("data"));
     }
 

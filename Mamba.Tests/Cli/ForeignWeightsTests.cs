@@ -210,6 +210,24 @@ internal sealed class ForeignWeightsTests : CliTest
     }
 
     [Test]
+    public void A_model_of_four_channels_takes_no_pictures_and_leaves_no_folder()
+    {
+        WriteLesions(In("data"), 1);
+        ModelEntry unet = Registry.Find("unet");
+        using (VisionModel model = unet.Create(unet.Config with { InputChannels = 4, Width = 4, Depth = 2 }, seed: 1))
+            Safetensors.Write(Bare, model.Parameters.All, new Dictionary<string, string>());
+        string[] foreign = ["--weights", Bare, "--model", "unet", "--size", "32"];
+        AssertRefused(
+            Mamba(["infer", In("data", "slice0.png"), .. foreign, "--out", In("out")]),
+            "The model takes 4 channels, and pictures have 1 or 3");
+        Assert.That(In("out"), Does.Not.Exist);
+        AssertRefused(
+            Mamba(["infer", In("data", "slice0.png"), .. foreign, "--out", In("out"), "--part", "1/2"]), "The model takes 4 channels");
+        Assert.That(Directory.GetFiles(In("out")), Is.Empty, "the part is free again");
+        AssertRefused(Mamba(["eval", "--data", In("data"), .. foreign]), "The model takes 4 channels");
+    }
+
+    [Test]
     public void Masks_name_the_classes_of_a_segmentation_model()
     {
         ModelEntry unet = Registry.Find("unet");

@@ -96,6 +96,19 @@ internal sealed class ResumeCommandTests : CliTest
             Succeeds("train", "--resume", Run).Out, Does.Contain("the run is finished, after 5 epochs"), "the new number is the run's own");
     }
 
+    [TestCase("--steps", "4", "4 steps (--steps)"), TestCase("--patience", "1", "1 epochs without a better one (--patience)")]
+    [Exercises("train", "--resume", "--epochs")]
+    public void A_run_that_something_else_has_ended_is_not_made_longer(string option, string value, string end)
+    {
+        string[] worse = option == "--patience" ? ["--lr", "1e-12"] : [];
+        Succeeds([.. With(s_small, "--epochs", "9"), option, value, .. worse, "--out", Run]);
+        Dictionary<string, byte[]> before = Contents();
+        Result longer = Mamba("train", "--resume", Run, "--epochs", "12");
+        Assert.That((longer.Code, longer.Error.Trim()), Is.EqualTo((2, $"mamba: --epochs is 12; the run ended after {end}, which more epochs "
+            + $"do not change; 'mamba train --init {Run}' with the options of a new run starts from its weights")));
+        Assert.That(Contents(), Is.EqualTo(before));
+    }
+
     [Test, Exercises("train", "--resume", "--epochs")]
     public void A_stopped_run_can_be_made_longer()
     {

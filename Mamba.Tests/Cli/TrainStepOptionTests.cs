@@ -97,7 +97,12 @@ internal sealed partial class TrainStepOptionTests : CliTest
         Assert.That(
             Mamba([.. With(train, "--min-lr", "0.02"), "cosine", "--out", In("no")]).Error,
             Does.Contain("--min-lr is 0.02, above --lr 0.01; expected a lower one"));
-        Assert.That(Mamba([.. train, "constant", "--out", In("no")]).Error, Does.Contain("--min-lr is for the schedules step and cosine"));
+        WriteLesions(In("data"), 12);
+        string[] real = [.. s_unet, "--min-lr", "0.002", "--data", In("data")]; // whose schedule is constant unless another is given
+        foreach (string[] constant in new[] { [.. train, "constant"], real })
+            Assert.That(
+                Mamba([.. constant, "--out", In("no")]).Error,
+                Does.Contain("--min-lr is for the schedules step and cosine, and this run's is constant; expected --schedule cosine"));
         Assert.That(In("no"), Does.Not.Exist);
     }
 
@@ -134,7 +139,7 @@ internal sealed partial class TrainStepOptionTests : CliTest
             name => ImageFile.Load(In("data", name + "_mask.png")).Pixels.Average(p => p / 255.0));
         double[] auto = [.. Argument("auto", "class-weights")!.Split(',').Select(w => double.Parse(w, CultureInfo.InvariantCulture))];
         Assert.That(auto[1] / auto[0], Is.EqualTo((1 - lesion) / lesion).Within(1e-4));
-        Assert.That(auto.Average(), Is.EqualTo(1).Within(1e-6));
+        Assert.That((1 - lesion) * auto[0] + lesion * auto[1], Is.EqualTo(1).Within(1e-4), "1 on average over the pixels");
         foreach ((string weights, string message) in new[]
         {
             ("1,-2", "--class-weights is '1,-2'; expected auto, or positive numbers with commas between"),

@@ -99,6 +99,44 @@ internal sealed class RecordingTests
         Assert.That(BufferPool.Rented, Is.EqualTo(before + GradientsOf(x, w)), "and everything is given back");
     }
 
+    /// <summary>A norm of a norm, a norm of a concatenation, and the reverse, whose memory is given back after the forward pass.</summary>
+    [Test]
+    public void Values_are_computed_again_from_others_that_are([Values(0, 1, 2)] int chain)
+    {
+        Tensor x = Numbers.Random(2, 2, 3, 4), w = Numbers.Random(3, 2, 3, chain == 0 ? 4 : 8);
+        (x.RequiresGrad, w.RequiresGrad) = (true, true);
+        (float[] ofX, float[] ofW) = Gradients(scoped: false);
+        (float[] againX, float[] againW) = Gradients(scoped: true);
+        Assert.That(againX, Is.EqualTo(ofX));
+        Assert.That(againW, Is.EqualTo(ofW));
+
+        (float[] X, float[] W) Gradients(bool scoped)
+        {
+            x.ZeroGrad();
+            w.ZeroGrad();
+            using Tape tape = new();
+            Tensor y = scoped ? InScope() : Product();
+            tape.Backward(y, Tensor.Full(1f, y.Shape));
+            return (Gradient(x), Gradient(w));
+        }
+
+        Tensor InScope()
+        {
+            using MemoryScope scope = new();
+            return scope.Return(Product());
+        }
+
+        // The product saves its factor, which is recomputed for the gradient of w.
+        Tensor Product() => Ops.Multiply(w, chain switch
+        {
+            0 => Norm(Norm(x)),
+            1 => Norm(Ops.Concat([Norm(x), x])),
+            _ => Ops.Concat([Norm(Norm(x)), x]),
+        });
+
+        static Tensor Norm(Tensor x) => Ops.BatchNorm(x, options: new() { Training = true, Activation = Activation.Relu });
+    }
+
     [Test]
     public void An_inner_tape_records_on_while_the_outer_one_walks_back()
     {

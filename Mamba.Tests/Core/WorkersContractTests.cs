@@ -228,20 +228,57 @@ internal sealed class WorkersContractTests
     [TestCase(1), TestCase(4)]
     public void A_body_that_leaves_a_tape_open_is_refused(int threads)
     {
-        // On a thread of its own: the tape that the caller's body leaves open stays with that.
-        Exception? each = null, pieces = null;
+        // On a thread of its own, which no other test has used.
+        Exception? each = null, pieces = null, released = null;
         bool recording = true;
+        int depth = -1;
         Thread thread = new(() =>
         {
             using ThreadCount count = new(threads);
-            each = Assert.Catch(() => Workers.ForEach(1, 0, static (_, _) => new Tape()));
+            each = Assert.Catch(() => Workers.ForEach(1, 0, static (_, _) =>
+            {
+                _ = new MemoryScope();
+                _ = new Tape();
+                _ = new MemoryScope();
+            }));
             pieces = Assert.Catch(() => Workers.For(1, 1, 0, static (_, _, _) => new MemoryScope()));
-            recording = Tape.IsRecording;
+            (recording, depth) = (Tape.IsRecording, MemoryScope.Depth);
+            Tensor x = Tensor.Zeros(3);
+            x.Dispose();
+            released = Assert.Catch(() => _ = x.Shape); // under a tape it would still answer
         });
         thread.Start();
         thread.Join();
         Assert.That(new[] { each, pieces }, Is.All.InstanceOf<InvalidOperationException>().With.Message.Contains("left"));
         Assert.That(recording, Is.False, "the tape records nothing beyond its body");
+        Assert.That(depth, Is.Zero, "the scopes end with their body");
+        Assert.That(released, Is.TypeOf<ObjectDisposedException>(), "and so does the tape");
+    }
+
+    [TestCase(1), TestCase(4)]
+    public void What_a_body_leaves_open_ends_with_it_on_every_thread(int threads)
+    {
+        using ThreadCount count = new(threads);
+        Assert.That(
+            () => Workers.ForEach(64, 0, static (_, _) =>
+            {
+                Thread.SpinWait(2000); // long enough for the others to come
+                _ = new MemoryScope();
+            }),
+            Throws.InvalidOperationException.With.Message.Contains("left"));
+        int[] depths = new int[400];
+        bool[] limited = new bool[400];
+        for (int round = 0; round < 2; round++)
+            Workers.ForEach(depths.Length, (depths, limited), static (s, i) =>
+            {
+                Thread.SpinWait(2000);
+                s.depths[i] = MemoryScope.Depth;
+                s.limited[i] |= TimeLimit.Deadline != 0;
+                _ = new TimeLimit(TimeSpan.FromMinutes(5)); // never disposed
+            });
+        Assert.That(depths, Is.All.Zero);
+        Assert.That(limited, Is.All.False);
+        Assert.That(TimeLimit.Deadline, Is.Zero);
     }
 
     [TestCase(1), TestCase(4)]

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization.Metadata;
+using Mamba.Cli.Reports;
 using Mamba.Core;
 using Mamba.Core.Nn;
 using Mamba.Core.Optim;
@@ -32,6 +34,19 @@ internal sealed class DocsTests
         Assert.That(
             list.TrimEnd('.').Split(',').Select(entry => entry.Trim().Trim('`')),
             Is.EqualTo(RunJson.Default.RunDocument.Properties.Select(property => property.Name)));
+    }
+
+    [Test]
+    public void The_page_of_formats_lists_the_keys_of_JSON()
+    {
+        string page = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "docs", "formats.md"));
+        JsonTypeInfo[] documents =
+        [
+            ReportJson.Default.GenerateDocument, ReportJson.Default.ScalingDocument, ReportJson.Default.ScalingPointDocument,
+            ReportJson.Default.RegionDocument, ReportJson.Default.GroupDocument,
+        ];
+        foreach (JsonTypeInfo document in documents)
+            Assert.That(page, Does.Contain($"`{{{string.Join(", ", document.Properties.Select(property => property.Name))}}}`"));
     }
 
     // The expected values are those of a forward pass in double precision, written apart from this library, over the checkpoint's float32

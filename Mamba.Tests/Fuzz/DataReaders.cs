@@ -54,8 +54,12 @@ internal static class DataReaders
             name, [.. Wavs()], new WebpFormat { Words = Words("RIFF", "WAVE", "fmt ", "data", "LIST", "\u00FF\u00FF\u00FF\u00FF") },
             ReadWav, e => e is DatasetException, 20),
         "csv-signal" => new(
-            name, ["x,y\n1,2\n3,-4.5e1\n"u8.ToArray(), "0.25\r\n1\r\n"u8.ToArray(), []],
-            new Format { Text = true, Words = Words(",", ";", "\t", "\n", "\r\n", "1e400", "NaN", "-", ".", " ") }, ReadCsv,
+            name,
+            [
+                "x,y\n1,2\n3,-4.5e1\n"u8.ToArray(), "0.25\r\n1\r\n"u8.ToArray(), ",0,1\n0,2,3\n1,4,5\n"u8.ToArray(),
+                "\"\",\"x\",\"time (s)\"\n\"1\",0.5,0\n\"2\",7,0.25\n"u8.ToArray(), [],
+            ],
+            new Format { Text = true, Words = Words(",", ";", "\t", "\n", "\r\n", "1e400", "NaN", "-", ".", " ", "\"") }, ReadCsv,
             e => e is DatasetException, 500),
         _ => null,
     };

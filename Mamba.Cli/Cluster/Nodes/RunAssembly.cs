@@ -23,7 +23,8 @@ internal sealed record RunAssembly(NodeData Data, int? Threads, Terminal Termina
             TrainOptions options = new();
             Command train = new("train");
             foreach (Option option in options.All) train.Add(option);
-            ParseResult typed = new RootCommand { train }.Parse([train.Name, options.Resume.Name, folder, .. Own(offer)]);
+            ParseResult typed =
+                new RootCommand { train }.Parse([train.Name, options.Resume.Name, folder, .. Own(offer)], CommandLine.AsTyped);
             ParseResult parsed = Recipe.Apply(arguments, typed, Terminal);
             (RunArguments run, PreparedData data) = TrainCommand.Prepare(Terminal, options, parsed, folder, stop);
             // The weights come from the coordinator.

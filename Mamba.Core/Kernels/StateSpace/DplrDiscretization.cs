@@ -64,6 +64,23 @@ internal unsafe struct DplrDiscretization : IKernel
     }
 }
 
+/// <summary>Replaces C of S4's systems by C (I - Abar^Length), the form of its checkpoints. One item is a channel.</summary>
+internal unsafe struct DplrStoredC : IKernel
+{
+    public DplrInputs Inputs;
+    public nint Length;
+
+    public readonly void Run<V>(nint begin, nint end) where V : unmanaged
+    {
+        using DplrSystem system = new(Inputs);
+        for (nint h = begin; h < end; h++)
+        {
+            system.Compute(h);
+            system.Store(h, Length);
+        }
+    }
+}
+
 /// <summary>The gradients of <see cref="DplrDiscretization"/>.</summary>
 internal unsafe struct DplrDiscretizationBackward : IKernel
 {

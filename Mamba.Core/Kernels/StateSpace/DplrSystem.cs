@@ -114,6 +114,20 @@ internal readonly unsafe ref struct DplrSystem : IDisposable
         }
     }
 
+    /// <summary>Replaces C of a computed channel, not yet stored, by C (I - Abar^length): the inverse of <see cref="Restore"/>.</summary>
+    public void Store(nint h, nint length)
+    {
+        nint n = _inputs.States;
+        using MatrixPower power = new(n, length);
+        double* p = power.Compute(ABar);
+        for (nint i = 0; i < n; i++)
+        {
+            double stored = C[i];
+            for (nint j = 0; j < n; j++) stored -= p[j * n + i] * C[j];
+            _inputs.C[h * n + Index(i)] = (float)(stored / (i < _inputs.Pairs ? 2 : -2));
+        }
+    }
+
     /// <summary>Solves (I - Abar^L)^T c = the stored c.</summary>
     private void Restore(nint n)
     {

@@ -14,6 +14,10 @@ public interface ISequenceMixer : IModule
     /// <exception cref="ShapeException">
     /// The tokens or the residual do not fit, or the state has another batch or configuration. The state is unchanged then.
     /// </exception>
+    /// <remarks>
+    /// Any other exception, such as a <see cref="TimeLimitException"/>, may come after the state has moved. To repeat the tokens, start
+    /// from a copy of the state or reset it.
+    /// </remarks>
     Tensor Forward(Tensor x, Tensor? residual, SequenceState? state = null);
 
     /// <summary>The state before the first token.</summary>

@@ -11,7 +11,7 @@ namespace Mamba.Core.Nn;
 /// <param name="NGroups">G: heads of a group share B and C.</param>
 public sealed record Mamba2Config(int DModel, int DState = 128, int DConv = 4, int Expand = 2, int HeadDim = 64, int NGroups = 1)
 {
-    /// <summary>The range of the uniform initial -A of each head.</summary>
+    /// <summary>The range of the uniform initial -A of each head: 0 &lt; low &lt;= high.</summary>
     public (double Low, double High) AInitRange { get; init; } = (1, 16);
 
     /// <summary>Whether D has one value per channel instead of one per head.</summary>
@@ -26,7 +26,7 @@ public sealed record Mamba2Config(int DModel, int DState = 128, int DConv = 4, i
     /// <summary>Added to the norm's mean square.</summary>
     public float Eps { get; init; } = Ops.NormEps;
 
-    /// <summary>The range of the initial step sizes, and their lower clamp.</summary>
+    /// <summary>The range of the initial step sizes, 0 &lt; min &lt;= max, and their lower clamp.</summary>
     public double DtMin { get; init; } = 0.001;
 
     /// <inheritdoc cref="DtMin"/>
@@ -96,7 +96,8 @@ public sealed class Mamba2Mixer : ISequenceMixer
     /// <param name="scope">The block's scope.</param>
     /// <param name="config">The configuration.</param>
     /// <exception cref="ArgumentException">
-    /// A size is not positive, heads do not divide the inner width, or groups do not divide the heads.
+    /// A size is not positive, heads do not divide the inner width, or groups do not divide the heads. Or the range of the initial -A, or
+    /// of the step sizes, is not positive or not in order.
     /// </exception>
     public Mamba2Mixer(Scope scope, Mamba2Config config)
     {
@@ -105,6 +106,7 @@ public sealed class Mamba2Mixer : ISequenceMixer
             throw new ArgumentException(
                 $"Mamba2Mixer: inner width {config.DInner}, heads of {config.HeadDim} and {config.NGroups} groups; expected heads that "
                 + "divide the inner width, and groups that divide the number of heads.", nameof(config));
+        Check.PositiveRange(config.AInitRange.Low, config.AInitRange.High, "Mamba2Mixer: the initial -A");
         (_config, _layer) = (config, scope.Path);
         // Declared in the order of mamba_ssm's state_dict: bare parameters first, then modules.
         int heads = config.NHeads;
@@ -178,7 +180,9 @@ public sealed class Mamba2Mixer : ISequenceMixer
         int batch = x.Shape[0], length = x.Shape[1], heads = c.NHeads;
         // Products with views of in_proj's rows: splitting one product would also copy the gate.
         Tensor z = Project(x, 0, c.DInner), dt = Project(x, c.DInner + c.ConvDim, heads);
-        Tensor mixed = Convolve(Project(x, c.DInner, c.ConvDim), memory);
+        Tensor inputs = Project(x, c.DInner, c.ConvDim);
+        ConvWindow? window = memory is null ? null : new ConvWindow(memory.Conv, inputs);
+        Tensor mixed = window?.Convolve(_convWeight, _convBias) ?? Ops.CausalConv1d(inputs, _convWeight, _convBias, Activation.Silu);
         int factors = c.NGroups * c.DState;
         TensorList parts = Ops.Split(mixed, c.DInner, factors, factors); // x, B, C: (B, L, ...)
         Tensor factorsB = parts[1].Reshape(batch, length, c.NGroups, c.DState), a = _a.Value;
@@ -196,6 +200,7 @@ public sealed class Mamba2Mixer : ISequenceMixer
         LayerObserver.Current?.Scan(Observed(dt, a, factorsB, factorsC));
         (Tensor y, Tensor last) = Ops.StateSpaceDuality(
             parts[0].Reshape(batch, length, heads, c.HeadDim), dt, a, factorsB, factorsC, options);
+        window?.MoveState();
         if (memory is not null && last != memory.Ssm) last.Span.CopyTo(memory.Ssm.Span);
         Tensor rows = y.Reshape(batch, length, c.DInner);
         return _normWeight is { } weight ? Ops.RmsNormGated(rows, weight, z, _norm) : rows;
@@ -214,17 +219,6 @@ public sealed class Mamba2Mixer : ISequenceMixer
 
     private Tensor Project(Tensor x, int first, int count) =>
         Ops.Linear(x, Ops.Slice(_inProj.Weight, 0, first, count), _inProj.Bias is { } bias ? Ops.Slice(bias, 0, first, count) : null);
-
-    /// <summary>silu(conv1d(x)), preceded by the inputs in the state.</summary>
-    private Tensor Convolve(Tensor x, Mamba2State? memory)
-    {
-        if (memory is null) return Ops.CausalConv1d(x, _convWeight, _convBias, Activation.Silu);
-        int before = _config.DConv - 1, length = x.Shape[1];
-        Tensor window = Ops.Concat([memory.Conv, x], axis: 1); // (B, K - 1 + L, H P + 2 G N)
-        Tensor y = Ops.Slice(Ops.CausalConv1d(window, _convWeight, _convBias, Activation.Silu), 1, before, length);
-        Ops.Slice(window, 1, length, before).Span.CopyTo(memory.Conv.Span);
-        return y;
-    }
 
     /// <summary>The logarithm of uniform numbers.</summary>
     private static Initializer LogOfUniform((double Low, double High) range) => (values, random) =>

@@ -13,7 +13,7 @@ public sealed record Mamba3Config(int DModel, int DState = 128, int Expand = 2, 
     /// <summary>The fraction of the state's components that are rotated: 0.5 or 1.</summary>
     public double RopeFraction { get; init; } = 0.5;
 
-    /// <summary>The smallest initial step size.</summary>
+    /// <summary>The smallest initial step size: 0 &lt; min &lt;= max.</summary>
     public double DtMin { get; init; } = 0.001;
 
     /// <summary>The largest initial step size.</summary>

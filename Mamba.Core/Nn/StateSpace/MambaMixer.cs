@@ -12,7 +12,7 @@ public sealed record MambaConfig(int DModel, int DState = 16, int DConv = 4, int
     /// <summary>Whether the sequence is also scanned backwards, with separate weights (Vision Mamba's "v2").</summary>
     public bool Bidirectional { get; init; }
 
-    /// <summary>Whether the sum of both directions is halved.</summary>
+    /// <summary>Whether the sum of both directions is halved. It has no effect unless the block is <see cref="Bidirectional"/>.</summary>
     public bool DivideOut { get; init; }
 
     /// <summary>The inner width of a pruned block; null for <see cref="Expand"/> d_model.</summary>
@@ -104,7 +104,9 @@ public sealed class MambaMixer : ISequenceMixer
         if (_backward is not null) y = _backward.Scan(u, z, y);
         // Halving the weight halves the sum, to the last bit.
         return scope.Return(
-            _config.DivideOut ? Ops.Linear(y, _halfOutProj.Value, residual: residual) : _outProj.Forward(y, residual));
+            _config is { Bidirectional: true, DivideOut: true }
+                ? Ops.Linear(y, _halfOutProj.Value, residual: residual)
+                : _outProj.Forward(y, residual));
     }
 
     /// <inheritdoc/>
@@ -180,11 +182,9 @@ public sealed class MambaMixer : ISequenceMixer
         /// <summary>Scans the next tokens, starting from the state.</summary>
         public Tensor Resume(Tensor u, Tensor z, MambaState state)
         {
-            int taps = c.DConv, length = u.Shape[1];
-            Tensor window = Ops.Concat([state.Conv, u], axis: 1); // (B, K - 1 + L, D)
-            Tensor x = Ops.Slice(Ops.CausalConv1d(window, _convWeight, _convBias, Activation.Silu), 1, taps - 1, length);
-            (Tensor y, Tensor last) = SelectiveScan(x, z, state.Ssm);
-            Ops.Slice(window, 1, length, taps - 1).Span.CopyTo(state.Conv.Span);
+            ConvWindow window = new(state.Conv, u);
+            (Tensor y, Tensor last) = SelectiveScan(window.Convolve(_convWeight, _convBias), z, state.Ssm);
+            window.MoveState();
             last.Span.CopyTo(state.Ssm.Span);
             return y;
         }

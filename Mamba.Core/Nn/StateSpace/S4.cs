@@ -7,7 +7,8 @@ namespace Mamba.Core.Nn;
 /// <param name="DModel">H, the width of the tokens.</param>
 /// <param name="DState">N, the number of real states per channel: even, stored as N / 2 complex ones.</param>
 /// <param name="LMax">
-/// If positive, C is stored as C (I - Abar^LMax), the form of S4's checkpoints; if 0, C itself. Sequences may have any length.
+/// If positive, C is stored as C (I - Abar^LMax), the form of S4's checkpoints; if 0, C itself. A new layer starts with the same C in both
+/// forms. Sequences may have any length.
 /// </param>
 public sealed record S4Config(int DModel, int DState = 64, int LMax = 0);
 
@@ -45,6 +46,7 @@ public sealed class S4 : ISequenceMixer
         _aImag = kernel.Parameter("A_imag", StateSpaceInit.Repeat(lambda, x => -x.Imaginary), h, pairs);
         _p = kernel.Parameter("P", StateSpaceInit.Repeat(p), 1, h, pairs, 2);
         _output = new ChannelMixing(scope / "output_linear" / 0, h, isConv: false);
+        if (config.LMax > 0 && !scope.Store.SkipInitialValues) StoreC();
         _discrete = new FrozenCache<(Tensor A, Tensor B, Tensor C)>(_inverseDt, () =>
         {
             (Tensor a, Tensor b, Tensor c) = Ops.DiscretizeS4(System());
@@ -80,7 +82,7 @@ public sealed class S4 : ISequenceMixer
     }
 
     /// <summary>
-    /// The recurrent form over a sequence, with a dense Abar of 2 N x 2 N for each channel. Gradients also flow through the states; then
+    /// The recurrent form over a sequence, with a dense Abar of N x N for each channel. Gradients also flow through the states; then
     /// O(B L H N) numbers are kept.
     /// </summary>
     /// <param name="x">(B, L, H).</param>
@@ -120,9 +122,18 @@ public sealed class S4 : ISequenceMixer
         Check.That(
             own is not null && own.Ssm.Shape == new Shape([x.Shape[0], _config.DModel, _config.DState]), name,
             $"a state of {string.Join(" and ", state.Tensors.Select(t => t.Shape))}; expected one of this layer and batch {x.Shape[0]}");
-        (Tensor y, Tensor last) = Scan(x, own!.Ssm);
+        // The backward pass reads the state before the first token, which the next state overwrites.
+        (Tensor y, Tensor last) = Scan(x, Tape.IsRecording ? own!.Ssm.Clone() : own!.Ssm);
         last.Span.CopyTo(own.Ssm.Span);
         return y;
+    }
+
+    /// <summary>Turns the initial C into its stored form, as S4's code does before the first pass.</summary>
+    private void StoreC()
+    {
+        using RecordingPause pause = Tape.Pause();
+        using MemoryScope scope = new();
+        Ops.StoreS4C(System());
     }
 
     private S4System System()

@@ -23,7 +23,8 @@ public sealed class LtiState : SequenceState
     }
 
     /// <summary>
-    /// The states of all channels: (B, H, N / 2, 2), (re, im), of an <see cref="S4d"/>; (B, H, 2 N) of an <see cref="S4"/>.
+    /// The states of all channels: (B, H, N / 2, 2), (re, im), of an <see cref="S4d"/>. Of an <see cref="S4"/>, (B, H, N), real and then
+    /// imaginary parts.
     /// </summary>
     public Tensor Ssm { get; }
 

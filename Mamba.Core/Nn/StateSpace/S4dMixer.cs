@@ -124,11 +124,9 @@ public sealed class S4dMixer : ISequenceMixer
     /// <summary>Mixes the next tokens, starting from the state.</summary>
     private Tensor Resume(Tensor u, S4dState state)
     {
-        int taps = _config.DConv, length = u.Shape[1];
-        Tensor window = Ops.Concat([state.Conv, u], axis: 1); // (B, K - 1 + L, D)
-        Tensor x = Ops.Slice(Ops.CausalConv1d(window, _convWeight, _convBias, Activation.Silu), 1, taps - 1, length);
-        (Tensor y, Tensor last) = _system.Scan(x, state.Ssm);
-        Ops.Slice(window, 1, length, taps - 1).Span.CopyTo(state.Conv.Span);
+        ConvWindow window = new(state.Conv, u);
+        (Tensor y, Tensor last) = _system.Scan(window.Convolve(_convWeight, _convBias), state.Ssm);
+        window.MoveState();
         last.Span.CopyTo(state.Ssm.Span);
         return y;
     }

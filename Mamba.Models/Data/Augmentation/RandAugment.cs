@@ -5,12 +5,16 @@ namespace Mamba.Models.Data.Augmentation;
 /// <summary>
 /// RandAugment (Cubuk et al. 2020) as in torchvision. It applies random operations in sequence, each with the same magnitude. Signed
 /// operations are negated with probability one half. Sampling is nearest, black outside. Each operation equals torchvision's on a Pillow
-/// picture. Those have 8 bits: of a picture of 16, the highest 8 of its used bits remain, at the same scale as before.
+/// picture. Those have 8 bits: of a picture of 16, the highest 8 of its used bits remain, at the same scale as before. Where values are
+/// signed, or begin far from 0, 256 levels of their own range remain.
 /// </summary>
 public sealed record RandAugment
 {
     /// <summary>The number of magnitudes.</summary>
     public const int Magnitudes = 31;
+
+    /// <summary>Where the highest bits would leave fewer levels, values begin far from 0.</summary>
+    private const int FewestLevels = 32;
 
     private static readonly int s_operations = Enum.GetValues<RandAugmentOperation>().Length;
 
@@ -38,9 +42,7 @@ public sealed record RandAugment
     /// <returns>A picture of the same size.</returns>
     public Image Apply(Image image, RandomStream random)
     {
-        if (image.Is16Bit)
-            return image.UsedBits is var used && Operations == 0 ? image
-                : Apply(image.HighBits(used), random).FromHighBits(used, image.Origin);
+        if (image.Is16Bit) return Operations == 0 ? image : ApplyTo16Bits(image, random);
         for (int i = 0; i < Operations; i++)
         {
             var operation = (RandAugmentOperation)random.NextInt(s_operations);
@@ -49,6 +51,15 @@ public sealed record RandAugment
             image = Apply(image, operation, negative ? -strength : strength);
         }
         return image;
+    }
+
+    private Image ApplyTo16Bits(Image image, RandomStream random)
+    {
+        int used = image.UsedBits;
+        (int low, int high) = image.UsedRange;
+        return image.Origin != 0 || (used > 8 && high - low >> used - 8 < FewestLevels)
+            ? Apply(image.Spread(low, high), random).FromSpread(low, high, image.Origin)
+            : Apply(image.HighBits(used), random).FromHighBits(used, image.Origin);
     }
 
     /// <summary>The strength of an operation at a magnitude.</summary>

@@ -41,6 +41,7 @@ internal static class GifReader
             Bytes = indices,
             Palette = palette,
             Notes = frames.Count > 1 ? [$"an animation; the first of {frames.Count} frames is taken"] : [],
+            Pages = frames.Count,
         };
     }
 

@@ -17,8 +17,9 @@ public static class ImageFile
         [".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tga", ".pbm", ".pgm", ".ppm"];
 
     /// <summary>
-    /// The pictures at any depth of a folder, found by extension and sorted by ordinal path. Hidden files and folders are skipped, and so
-    /// are links to a folder that is below the folder anyway, or that holds it.
+    /// The pictures at any depth of a folder, found by extension and sorted by ordinal path. Hidden files and folders are skipped, on every
+    /// system also those whose names begin with a dot and the <c>__MACOSX</c> of archives, and so are links to a folder that is below the
+    /// folder anyway, or that holds it.
     /// </summary>
     /// <param name="folder">The folder.</param>
     /// <param name="cancellation">Stops between files.</param>
@@ -39,11 +40,16 @@ public static class ImageFile
             ShouldIncludePredicate = (ref entry) =>
             {
                 cancellation.ThrowIfCancellationRequested();
-                return !entry.IsDirectory && wanted(entry.FileName.ToString());
+                return !entry.IsDirectory && !IsHidden(entry.FileName) && wanted(entry.FileName.ToString());
             },
-            ShouldRecursePredicate = (ref entry) => !IsThereAnyway(entry.ToFullPath(), entry.Attributes, folder),
+            ShouldRecursePredicate = (ref entry) =>
+                !IsHidden(entry.FileName) && !IsThereAnyway(entry.ToFullPath(), entry.Attributes, folder),
         }.Order(StringComparer.Ordinal),
     ];
+
+    /// <summary>Not every system hides these: a Mac puts ._NAME beside NAME, and both into __MACOSX.</summary>
+    private static bool IsHidden(ReadOnlySpan<char> name) =>
+        name is ['.', ..] || name.Equals("__MACOSX", StringComparison.Ordinal);
 
     private static bool IsThereAnyway(string link, FileAttributes attributes, string root)
     {
@@ -83,13 +89,31 @@ public static class ImageFile
         });
     }
 
+    /// <summary>Reads a picture as <see cref="Load"/> does, and tells what its file has besides, or lacks.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="note">Takes a few words, such as "a stack; the first of 5 pages is taken".</param>
+    /// <returns>The picture, and the pages or frames of the file.</returns>
+    internal static (Image Image, int Pages) LoadNoted(string path, Action<string> note)
+    {
+        byte[] bytes = ReadAll(path);
+        (Image image, Raster raster) = Guard(path, () =>
+        {
+            Raster read = Decode(bytes, path);
+            return (read.ToImage(), read);
+        });
+        foreach (string text in raster.Notes) note(text);
+        return (image, raster.Pages);
+    }
+
     /// <summary>Reads a mask: its values as they are stored, which have no meaning yet, turned as the EXIF orientation says.</summary>
     /// <param name="path">The file.</param>
     /// <returns>
     /// The values. Few bits stay as they are stored (one bit gives 0 and 1, and 1 is white), palettes give indices, and a color file whose
     /// pixels are all gray gives gray values.
     /// </returns>
-    /// <exception cref="ImageException">The file cannot be read, is damaged, or is of a kind that is not supported.</exception>
+    /// <exception cref="ImageException">
+    /// The file cannot be read, is damaged or cut short, or is of a kind that is not supported.
+    /// </exception>
     public static RawMask LoadMask(string path)
     {
         byte[] bytes = ReadAll(path);

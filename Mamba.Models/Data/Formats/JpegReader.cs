@@ -73,15 +73,14 @@ internal static class JpegReader
         Head head = Inspect(file);
         (int Width, int Height) size = (head.Width, head.Height);
         byte[] rgb = Codec.Rgb8<Codec.Jpeg>(Bare(file, head, []), size);
-        List<string> notes = [];
-        if (!head.Complete && MissingRows(file, head, rgb) is var rows and > 0)
-            notes.Add($"cut short; about {rows} of {size.Height} rows are missing");
+        int missing = head.Complete ? 0 : MissingRows(file, head, rgb);
         return new Raster(size.Width, size.Height, head.Components)
         {
             Bytes = Channels(rgb, head),
             Orientation = head.Orientation,
             Lossy = true,
-            Notes = notes,
+            Notes = missing == 0 ? [] : [$"cut short; about {missing} of {size.Height} rows are missing"],
+            MissingRows = missing,
         };
     }
 
@@ -130,7 +129,8 @@ internal static class JpegReader
 
     /// <summary>
     /// Where the end marker is missing, pixels may be as well, and the decoder does not say. They are those that change with other bytes in
-    /// the place of the missing ones. A few rows become gray, as in other decoders, and are said; a large part is refused.
+    /// the place of the missing ones. A few rows become gray, as in other decoders: a note of a picture says so, and a mask is refused. A
+    /// large part is refused always.
     /// </summary>
     private static int MissingRows(byte[] file, Head head, byte[] rgb)
     {

@@ -32,6 +32,7 @@ internal sealed class NiftiHeader
         (Slope, Intercept) = Scaling();
         Start = DataStart();
         Spacing = (Millimeters(1), Millimeters(2), Millimeters(3));
+        Affine = Transformation();
     }
 
     /// <summary>Voxels along the axes.</summary>
@@ -57,6 +58,12 @@ internal sealed class NiftiHeader
 
     /// <summary>Millimeters between voxels.</summary>
     public (float X, float Y, float Z) Spacing { get; }
+
+    /// <summary>
+    /// From the numbers of a voxel to the millimeters of the patient, right, front and top: 3 rows of 4 factors. Null where the file does
+    /// not say it.
+    /// </summary>
+    public double[]? Affine { get; }
 
     /// <summary>Whether numbers have their most significant byte first.</summary>
     public bool IsBigEndian => _big;
@@ -186,14 +193,51 @@ internal sealed class NiftiHeader
                     + $"{MaxExtensions} bytes of extensions.");
     }
 
-    /// <summary>The size of a voxel. Only the three low bits of the units are about lengths.</summary>
+    /// <summary>Millimeters of the file's unit. Only the three low bits of the units are about lengths.</summary>
+    private double Unit => ((Second ? (int)Unsigned(500, 4) : _bytes[123]) & 7) switch { 1 => 1000, 3 => 0.001, _ => 1 };
+
+    private int PlaceOfSize(int axis) => Second ? 104 + 8 * axis : 76 + 4 * axis;
+
+    /// <summary>The size of a voxel.</summary>
     private float Millimeters(int axis)
     {
-        int at = Second ? 104 + 8 * axis : 76 + 4 * axis, units = (Second ? (int)Unsigned(500, 4) : _bytes[123]) & 7;
-        double size = Math.Abs(Real(at)) * (units switch { 1 => 1000, 3 => 0.001, _ => 1 });
+        int at = PlaceOfSize(axis);
+        double size = Math.Abs(Real(at)) * Unit;
         if (!float.IsFinite((float)size))
             throw new InvalidDataException($"a voxel size of {size} at byte {at}; expected a finite number.");
         return size == 0 ? 1 : (float)size;
+    }
+
+    /// <summary>The factors of the file, or else those of its quaternion; null if it has neither, or one is not finite.</summary>
+    private double[]? Transformation()
+    {
+        int codes = Second ? 344 : 252, size = Second ? 8 : 4, first = Second ? 352 : 256;
+        (ulong quaternion, ulong factors) = (Unsigned(codes, Second ? 4 : 2), Unsigned(codes + (Second ? 4 : 2), Second ? 4 : 2));
+        double[] numbers = [.. Enumerable.Range(0, 18).Select(i => Real(first + i * size))];
+        double[]? affine = factors != 0 ? [.. numbers[6..].Select(factor => factor * Unit)]
+            : quaternion != 0 ? Rotated(numbers)
+            : null;
+        return affine is not null && Array.TrueForAll(affine, double.IsFinite) ? affine : null;
+    }
+
+    /// <summary>The rotation of a unit quaternion, whose first number follows from the others, as nifti1.h has it.</summary>
+    private double[] Rotated(double[] numbers)
+    {
+        (double b, double c, double d) = (numbers[0], numbers[1], numbers[2]);
+        double square = 1 - b * b - c * c - d * d, a = square > 1e-7 ? Math.Sqrt(square) : 0;
+        if (a == 0)
+        {
+            double length = Math.Sqrt(b * b + c * c + d * d);
+            (b, c, d) = (b / length, c / length, d / length);
+        }
+        double mirror = Real(PlaceOfSize(0)) < 0 ? -1 : 1;
+        (double x, double y, double z) = (Spacing.X, Spacing.Y, mirror * Spacing.Z);
+        return
+        [
+            x * (a * a + b * b - c * c - d * d), y * 2 * (b * c - a * d), z * 2 * (b * d + a * c), numbers[3] * Unit,
+            x * 2 * (b * c + a * d), y * (a * a + c * c - b * b - d * d), z * 2 * (c * d - a * b), numbers[4] * Unit,
+            x * 2 * (b * d - a * c), y * 2 * (c * d + a * b), z * (a * a + d * d - b * b - c * c), numbers[5] * Unit,
+        ];
     }
 
     private int PlaceOfDimension(int index) => Second ? 16 + 8 * index : 40 + 2 * index;

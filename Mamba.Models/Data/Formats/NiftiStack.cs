@@ -21,6 +21,7 @@ internal sealed class NiftiStack : SliceStack
     {
         _volume = NiftiFile.Load(path, cancellation);
         _axis = axis switch { SliceAxis.X => 0, SliceAxis.Y => 1, _ => 2 };
+        Geometry = NiftiGeometry.Of(new NiftiHeader(_volume.Header));
         try
         {
             _range = intensity is null ? null : VolumeRange.Of(intensity, _volume.Values);
@@ -51,6 +52,9 @@ internal sealed class NiftiStack : SliceStack
 
     /// <inheritdoc/>
     public override string MaskExtension => ".nii.gz";
+
+    /// <inheritdoc/>
+    internal override NiftiGeometry Geometry { get; }
 
     /// <inheritdoc/>
     public override Image Slice(int index)

@@ -54,7 +54,7 @@ internal static class PngReader
             ? BinaryPrimitives.ReadInt32BigEndian(file.AsSpan(chunks[at].Body)) : 1;
         if (frames > 1) notes.Add($"an animation; the first of {frames} frames is taken");
         int exif = chunks.FindIndex(c => c.Type == "eXIf"), orientation = exif < 0 ? 1 : Exif.Orientation(file.AsSpan(chunks[exif].Body));
-        return Decode(header, bare) with { Palette = palette, Orientation = orientation, Notes = notes };
+        return Decode(header, bare) with { Palette = palette, Orientation = orientation, Notes = notes, Pages = frames };
     }
 
     private static Raster Decode(Header header, byte[] bare)

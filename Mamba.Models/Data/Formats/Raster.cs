@@ -35,6 +35,12 @@ internal sealed record Raster(int Width, int Height, int Channels)
     /// <summary>What a user should know: pages or parts that are left out.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
+    /// <summary>The pages or frames of the file, the first of which this is.</summary>
+    public int Pages { get; init; } = 1;
+
+    /// <summary>Rows at the end of the picture that are not in the file, and gray here.</summary>
+    public int MissingRows { get; init; }
+
     /// <summary>The picture: palette resolved, opacity left out, turned upright.</summary>
     public Image ToImage()
     {
@@ -53,14 +59,21 @@ internal sealed record Raster(int Width, int Height, int Channels)
     }
 
     /// <summary>The values of a mask, turned upright.</summary>
+    /// <exception cref="InvalidDataException">Rows are missing: gray is a value, too.</exception>
     public RawMask ToMask()
     {
+        if (MissingRows > 0)
+            throw new InvalidDataException(
+                $"cut short; about {MissingRows} of {Height} rows are missing; expected a whole mask. Get the whole file.");
         (MaskEncoding encoding, int[] values) = Values();
         (int width, int height) = Turned();
         return new RawMask(width, height, encoding, Turn(values, 1))
         {
             Palette = encoding == MaskEncoding.Palette ? Palette : null,
             Lossy = Lossy,
+            Opacity = Alpha is not null && encoding != MaskEncoding.Alpha && !Alpha.AsSpan().ContainsAnyExcept(Alpha[0]) && IsConstant()
+                ? Alpha[0] : null,
+            Pages = Pages,
         };
     }
 

@@ -32,6 +32,9 @@ public abstract class SliceStack
     /// <summary>The extension of a mask of this volume: .nii.gz or .tif.</summary>
     public abstract string MaskExtension { get; }
 
+    /// <summary>Where its voxels lie in the patient; null for a TIFF file, which does not say.</summary>
+    internal virtual NiftiGeometry? Geometry => null;
+
     /// <summary>Whether a file is a stack: a NIfTI file, or a TIFF file of several pages.</summary>
     /// <param name="path">The file; a TIFF is looked at.</param>
     /// <returns>True if it is; false also for a TIFF that cannot be read.</returns>
@@ -58,11 +61,16 @@ public abstract class SliceStack
 
     /// <summary>The slices of a file, by its header alone.</summary>
     /// <exception cref="ImageException">It cannot be read, or is damaged.</exception>
-    internal static int CountSlices(string path, SliceAxis axis)
+    internal static int CountSlices(string path, SliceAxis axis) => Look(path, axis).Slices;
+
+    /// <summary>The slices of a file and where its axes point, by its header alone.</summary>
+    /// <exception cref="ImageException">It cannot be read, or is damaged.</exception>
+    internal static (int Slices, string? Orientation) Look(string path, SliceAxis axis)
     {
-        if (!NiftiFile.IsNifti(path)) return ImageFile.PageCount(path);
+        if (!NiftiFile.IsNifti(path)) return (ImageFile.PageCount(path), null);
         NiftiHeader header = NiftiFile.Header(path);
-        return axis switch { SliceAxis.X => header.X, SliceAxis.Y => header.Y, _ => header.Z };
+        int slices = axis switch { SliceAxis.X => header.X, SliceAxis.Y => header.Y, _ => header.Z };
+        return (slices, NiftiGeometry.Of(header).Orientation);
     }
 
     /// <summary>How far the voxels of a file are apart, by its header alone; null for a TIFF file, which does not say.</summary>

@@ -70,7 +70,7 @@ internal sealed class TiffReader
         TiffReader reader = new(file, pages.Count > 1 ? pages[index] : pages[0]);
         int count = pages.Count > 1 ? pages.Count : reader.ContiguousPages();
         if (announce && count > 1) reader._notes.Add($"a stack; the first of {count} pages is taken");
-        return reader.Decode(pages.Count > 1 ? 0 : index);
+        return reader.Decode(pages.Count > 1 ? 0 : index) with { Pages = announce ? count : 1 };
     }
 
     /// <summary>ImageJ writes large stacks as one page and its followers behind it, as a line of its description says.</summary>

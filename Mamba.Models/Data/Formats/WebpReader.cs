@@ -43,6 +43,7 @@ internal static class WebpReader
             Orientation = orientation,
             Lossy = picture.Type == "VP8 ",
             Notes = notes,
+            Pages = Math.Max(1, frames),
         };
     }
 

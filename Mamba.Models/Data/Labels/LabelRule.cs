@@ -11,10 +11,13 @@ public sealed record LabelRule(int Low, int High, bool IsColor, string Name)
     public bool IsIgnored => Name.ToLowerInvariant() is "ignore" or "ignored" or "void" or "unlabeled" or "unlabelled";
 
     /// <summary>Whether it stands for the background.</summary>
-    public bool IsBackground => Name.ToLowerInvariant() is "background" or "bg" or "_background_";
+    public bool IsBackground => IsBackgroundName(Name);
 
     /// <summary>Whether a value belongs to it.</summary>
     /// <param name="value">A value, or a color.</param>
     /// <returns>True if it does.</returns>
     public bool Holds(int value) => value >= Low && value <= High;
+
+    /// <summary>Whether a class of this name is the background.</summary>
+    internal static bool IsBackgroundName(string name) => name.ToLowerInvariant() is "background" or "bg" or "_background_";
 }

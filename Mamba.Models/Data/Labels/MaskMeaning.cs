@@ -6,10 +6,18 @@ namespace Mamba.Models.Data.Labels;
 public sealed class MaskMeaning
 {
     private readonly Dictionary<int, byte> _classes;
+    private readonly Dictionary<int, int>? _colors;
     private readonly string _source;
 
-    internal MaskMeaning(MaskEncoding encoding, Dictionary<int, byte> classes, IReadOnlyList<string> labels, string source) =>
-        (Encoding, _classes, Labels, _source) = (encoding, classes, labels, source);
+    /// <param name="encoding">What the values are.</param>
+    /// <param name="classes">The class of each value.</param>
+    /// <param name="labels">The names of the classes.</param>
+    /// <param name="source">The values in words.</param>
+    /// <param name="colors">The color of each value that is a palette index; null without a palette, or where it is not known.</param>
+    internal MaskMeaning(
+        MaskEncoding encoding, Dictionary<int, byte> classes, IReadOnlyList<string> labels, string source,
+        Dictionary<int, int>? colors = null) =>
+            (Encoding, _classes, Labels, _source, _colors) = (encoding, classes, labels, source, colors);
 
     /// <summary>A meaning that was stored.</summary>
     /// <param name="encoding">What the values are.</param>
@@ -19,19 +27,27 @@ public sealed class MaskMeaning
     /// <param name="labels">The names of the classes.</param>
     /// <returns>The meaning.</returns>
     /// <exception cref="FormatException">They do not fit together.</exception>
-    public static MaskMeaning Of(MaskEncoding encoding, int? threshold, int[] values, int[] classes, IReadOnlyList<string> labels)
+    public static MaskMeaning Of(MaskEncoding encoding, int? threshold, int[] values, int[] classes, IReadOnlyList<string> labels) =>
+        Of(encoding, threshold, values, classes, labels, colors: null);
+
+    /// <summary>As the other, with the color of each value that is a palette index; null where it is not known.</summary>
+    internal static MaskMeaning Of(
+        MaskEncoding encoding, int? threshold, int[] values, int[] classes, IReadOnlyList<string> labels, int[]? colors)
     {
         int count = Math.Max(2, labels.Count);
         bool fits = labels.Count > 0 && values.Length == classes.Length && values.Distinct().Count() == values.Length
+            && (colors is null || colors.Length == values.Length)
             && (threshold is null ? values.Length > 0 : values.Length == 0)
             && classes.All(c => (c >= 0 && c < count) || c == LabelMap.Ignored);
         if (!fits) throw new FormatException("the meaning of the masks does not fit together");
         Dictionary<int, byte> map = values.Zip(classes).ToDictionary(entry => entry.First, entry => (byte)entry.Second);
         string source = threshold is { } level ? $"values above {level} are class 1," : MaskReader.Source(encoding, [.. values.Order()]);
-        return new MaskMeaning(encoding, map, labels, source) { Threshold = threshold };
+        Dictionary<int, int>? palette = colors is null ? null
+            : values.Zip(colors).ToDictionary(entry => entry.First, entry => entry.Second);
+        return new MaskMeaning(encoding, map, labels, source, palette) { Threshold = threshold };
     }
 
-    /// <summary>What the values are. Masks in another encoding are converted.</summary>
+    /// <summary>What the values are. Gray values and palette indices have colors, too; other encodings are not converted.</summary>
     public MaskEncoding Encoding { get; }
 
     /// <summary>The largest value of the background, of masks with soft edges or of JPEG; null if each value has its class.</summary>
@@ -57,9 +73,11 @@ public sealed class MaskMeaning
 
     /// <summary>Whether each value of some masks has its class.</summary>
     /// <param name="masks">The values of the masks.</param>
-    /// <returns>False if one has none, or if the meaning is a threshold, which holds for the masks alone that it was made from.</returns>
-    public bool Knows(IEnumerable<MaskValues> masks) =>
-        Threshold is null && masks.All(mask => !mask.TooMany && mask.In(Encoding).All(count => ClassOf(count.Key) is not null));
+    /// <returns>
+    /// False if one has none, if the masks are of another encoding or palette, or if the meaning is a threshold, which holds for the masks
+    /// alone that it was made from.
+    /// </returns>
+    public bool Knows(IEnumerable<MaskValues> masks) => Threshold is null && masks.All(IsKnown);
 
     /// <summary>The classes of a mask's pixels.</summary>
     /// <param name="name">What errors call the mask.</param>
@@ -76,7 +94,7 @@ public sealed class MaskMeaning
             if (mask.Values[i] != last)
             {
                 last = mask.Values[i];
-                int value = Convert(last, mask.Encoding, Encoding, mask.Palette);
+                int value = ValueOf(last, mask.Encoding, mask.Palette, mask.Opacity) ?? throw Foreign(name, mask);
                 known = ClassOf(value) ?? throw new DatasetException(
                     $"{name}: value {Text(value)} at row {i / mask.Width}, column {i % mask.Width} is no class; "
                         + $"expected {Known()}, or a labels file that names it");
@@ -122,30 +140,76 @@ public sealed class MaskMeaning
                 + $"absent in {count - entry.Item.Images} images"));
         string ignored = cover[^1].Pixels == 0 ? "" : $"; {Percent(cover[^1].Pixels / all)} of the pixels are ignored";
         string swapped = Labels.Count == 1 && cover[1].Pixels > cover[0].Pixels ? "; if that is the background, say so with --labels" : "";
-        return $"{_source} in {count} {unit}; {string.Join("; ", classes)}{ignored}{swapped}";
+        return $"{_source} in {count} {unit}; {string.Join("; ", classes)}{ignored}{swapped}{(Note.Length == 0 ? "" : $"; {Note}")}";
     }
+
+    /// <summary>What the user should know about the names of the classes; empty for nothing.</summary>
+    internal string Note { get; init; } = "";
+
+    /// <summary>The colors of the <see cref="Values"/>, where those are palette indices whose colors are known; else null.</summary>
+    internal int[]? Colors => _colors is null ? null : [.. Values.Select(value => _colors[value])];
 
     /// <summary>The pixels of each class in a mask.</summary>
     internal long[] ClassesOf(MaskValues mask, int count)
     {
         long[] pixels = new long[count];
-        foreach ((int value, long number) in mask.In(Encoding))
-            if (ClassOf(value) is { } found) pixels[found == LabelMap.Ignored ? count - 1 : found] += number;
+        foreach ((int value, long number) in mask.Counts)
+            if (ValueOf(value, mask.Encoding, mask.Palette, mask.Opacity) is { } own && ClassOf(own) is { } found)
+                pixels[found == LabelMap.Ignored ? count - 1 : found] += number;
         return pixels;
     }
 
-    /// <summary>A value in another encoding: gray and palette indices have colors.</summary>
-    internal static int Convert(int value, MaskEncoding from, MaskEncoding to, IReadOnlyList<int>? palette)
+    /// <summary>A value in another encoding: gray values and palette indices have colors, and a color has a brightness.</summary>
+    internal static int Convert(int value, MaskEncoding from, MaskEncoding to, IReadOnlyList<int>? palette, byte? opacity)
     {
         if (from == to) return value;
+        if (to == MaskEncoding.Alpha) return opacity ?? 0;
         int color = from switch
         {
-            MaskEncoding.Palette => value < palette!.Count ? palette[value] : 0,
+            MaskEncoding.Palette => ColorOf(value, palette!),
             MaskEncoding.Color => value,
             _ => Math.Min(value, 255) * 0x010101,
         };
-        return to == MaskEncoding.Color ? color : color & 0xFF;
+        return to == MaskEncoding.Color ? color : Brightness(color) / 3;
     }
+
+    /// <summary>The color of a palette index; black beyond the palette.</summary>
+    internal static int ColorOf(int index, IReadOnlyList<int> palette) => index < palette.Count ? palette[index] : 0;
+
+    /// <summary>The sum of red, green and blue.</summary>
+    internal static int Brightness(int color) => (color >> 16) + (color >> 8 & 255) + (color & 255);
+
+    /// <summary>A value of a mask in the encoding of the meaning; null where it has none there, as a color among gray values.</summary>
+    private int? ValueOf(int value, MaskEncoding from, IReadOnlyList<int>? palette, byte? opacity)
+    {
+        bool has = Encoding switch
+        {
+            MaskEncoding.Color => true,
+            MaskEncoding.Alpha => from == Encoding || opacity is not null || (from == MaskEncoding.Gray && value == 0),
+            MaskEncoding.Palette => from == Encoding && IsOfPalette(value, palette!),
+            _ => from == Encoding || Threshold is not null,
+        };
+        return has ? Convert(value, from, Encoding, palette, opacity) : null;
+    }
+
+    /// <summary>Whether an index has the color here that it has in a palette, as far as that is known.</summary>
+    private bool IsOfPalette(int index, IReadOnlyList<int> palette) =>
+        _colors is null || !_colors.TryGetValue(index, out int color) || color == ColorOf(index, palette);
+
+    /// <summary>Whether a mask has the encoding of the meaning, or one whose values are colors as well, and each value its class.</summary>
+    private bool IsKnown(MaskValues mask)
+    {
+        bool same = mask.Encoding == Encoding ? Encoding != MaskEncoding.Palette || _colors is not null
+            : Encoding == MaskEncoding.Alpha ? mask.IsOpacity
+            : Encoding == MaskEncoding.Color && (mask.Encoding == MaskEncoding.Palette
+                || (mask.Encoding == MaskEncoding.Gray && mask.Counts.Keys.Max() <= 255));
+        return same && !mask.TooMany && mask.Counts.Keys.All(value =>
+            ValueOf(value, mask.Encoding, mask.Palette, mask.Opacity) is { } own && ClassOf(own) is not null);
+    }
+
+    private DatasetException Foreign(string name, RawMask mask) => new(
+        $"{name}: has {MaskReader.WordFor(mask.Encoding)}{(mask.Encoding == Encoding ? " of another palette" : "")}; expected "
+            + $"{MaskReader.WordFor(Encoding)}, as the other masks have");
 
     /// <summary>A value as people write it.</summary>
     internal static string Text(int value, MaskEncoding encoding) =>

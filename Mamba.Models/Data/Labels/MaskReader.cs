@@ -4,6 +4,7 @@ namespace Mamba.Models.Data.Labels;
 internal sealed class MaskReader
 {
     private const string Remedy = "say what each value is with --labels FILE, a line a class as '1 lesion'";
+    private const string ColorRemedy = "say what each color is with --labels FILE, a line a class as '#FF0000 tumour'";
 
     /// <summary>What stands for one in files of 1, 8 and 16 bits.</summary>
     private static readonly int[] s_full = [1, 255, 65535];
@@ -17,6 +18,9 @@ internal sealed class MaskReader
     /// <summary>Fewer values with numbers of their own in each mask are taken for classes.</summary>
     private const int FewestInstances = 4;
 
+    /// <summary>Values below it, without a gap, are classes, where soft edges would have some above it, too.</summary>
+    private const int SmallValues = 128;
+
     private readonly string _root;
     private readonly MaskValues[] _masks;
     private readonly MaskEncoding _encoding;
@@ -25,7 +29,7 @@ internal sealed class MaskReader
 
     private MaskReader(string root, MaskValues[] masks)
     {
-        (_root, _masks, _encoding, _tooMany) = (root, masks, EncodingOf(masks), masks.Any(mask => mask.TooMany));
+        (_root, _masks, _encoding, _tooMany) = (root, masks, EncodingOf(root, masks), masks.Any(mask => mask.TooMany));
         if (_encoding == MaskEncoding.Color && masks.Any(mask => mask.Encoding == MaskEncoding.Gray && mask.Counts.Keys.Max() > 255))
             throw new DatasetException($"{root}: some masks have colors and some 16-bit values; expected one of them");
         foreach (MaskValues mask in masks)
@@ -50,6 +54,9 @@ internal sealed class MaskReader
         if (encoding == MaskEncoding.Color && !rules[0].IsColor)
             throw new DatasetException($"{_root}: masks have colors ({Some()}), the labels file has values; expected colors as '#FF0000 "
                 + $"tumour'");
+        if (_encoding == MaskEncoding.Alpha && rules[0].IsColor)
+            throw new DatasetException($"{_root}: masks have opacities ({Some()}), the labels file has colors; expected values as '255 "
+                + $"tumour'");
         IEnumerable<int> values = _masks.SelectMany(mask => mask.In(encoding)).Select(count => count.Key).Distinct();
         // The background is the class of that name, or else the first line's.
         LabelRule background = rules.FirstOrDefault(rule => rule.IsBackground) ?? rules[0];
@@ -71,14 +78,21 @@ internal sealed class MaskReader
 
     private MaskMeaning ByValues(string[]? names)
     {
-        if (_masks.Any(mask => mask.Lossy)) return ByThreshold("compressed by JPEG", softLimit: 0.25);
+        if (_masks.Any(mask => mask.Lossy))
+        {
+            ThrowIfOneBit();
+            return ByThreshold("compressed by JPEG", softLimit: 0.25);
+        }
         if (_values.Count == 1)
             throw new DatasetException(
                 $"{_root}: every pixel of {_masks.Length} masks is {Text(_values.Keys.First())}, so there is nothing to find; "
                     + $"if that is right, {Remedy}");
         if (_encoding == MaskEncoding.Color) return ByColors(names);
         ThrowIfMixed();
-        if (IsSoft()) return ByThreshold("with soft edges", softLimit: 0.5);
+        int[] values = [.. _values.Keys];
+        // As in Pascal VOC: 255 is no class where the others are small and contiguous.
+        bool ignores = values.Length > 2 && values[^1] == 255 && values[^2] == values.Length - 2;
+        if (!(ignores && values[^2] < SmallValues) && IsSoft()) return ByThreshold("with soft edges", softLimit: 0.5);
         ThrowIfEdges();
         if (_tooMany || _values.Count > LabelMap.MaxClasses)
             throw new DatasetException(
@@ -92,18 +106,16 @@ internal sealed class MaskReader
             throw new DatasetException(
                 $"{_root}: mask values 0 to {_values.Keys.Max()} number things in each mask, as instances are; "
                     + $"for one class of all of them use --labels FILE with the lines '0 background' and '1-{ushort.MaxValue} NAME'");
-        int[] values = [.. _values.Keys];
-        // As in Pascal VOC: 255 is no class where the others are small and contiguous.
-        bool ignores = values.Length > 2 && values[^1] == 255 && values[^2] == values.Length - 2;
         return ByOrder(values[..(ignores ? ^1 : ^0)], ignores ? [255] : [], names);
     }
 
     private MaskMeaning ByColors(string[]? names)
     {
+        ThrowIfNumbered();
         if (_tooMany || _values.Count > MostColors)
             throw new DatasetException(
                 $"{_root}: masks have {(_tooMany ? "more than " : "")}{_values.Count} colors, {Some()}; expected a color a class; "
-                    + "say what each color is with --labels FILE, a line a class as '#FF0000 tumour'");
+                    + $"{ColorRemedy}");
         int thin = _values.Keys.Count(color =>
             _masks.Where(mask => mask.Encoding == _encoding && mask.Counts.ContainsKey(color)) is var with
             && with.Sum(mask => mask.Counts[color]) < 2 * with.Sum(mask => mask.Runs[color]));
@@ -111,21 +123,17 @@ internal sealed class MaskReader
             throw new DatasetException(
                 $"{_root}: masks have {_values.Count} colors, {Some()}, half of them in thin lines, as soft edges are; expected a color "
                     + $"a class; "
-                    + "say what each color is with --labels FILE, a line a class as '#FF0000 tumour'");
+                    + $"{ColorRemedy}");
         // Black is the background, or else the darkest color.
-        return ByOrder([.. _values.Keys.OrderBy(Brightness)], [], names);
+        return ByOrder([.. _values.Keys.OrderBy(MaskMeaning.Brightness)], [], names);
     }
 
     private MaskMeaning ByOrder(int[] values, int[] ignored, string[]? names)
     {
-        Dictionary<int, byte> map = values.Index().ToDictionary(entry => entry.Item, entry => (byte)entry.Index);
+        (int[] classes, string[] labels, string note) = MaskNames.Of(_root, _encoding, values, names);
+        Dictionary<int, byte> map = classes.Index().ToDictionary(entry => entry.Item, entry => (byte)entry.Index);
         foreach (int value in ignored) map[value] = LabelMap.Ignored;
-        string[] labels =
-            names?.Length == values.Length ? names
-            : names?.Length == values.Length - 1 ? ["background", .. names]
-            : values.Length == 2 ? ["background", "lesion"]
-            : ["background", .. values.Skip(1).Select(Text)];
-        return Checked(_encoding, map, labels);
+        return Checked(_encoding, map, labels, note);
     }
 
     /// <summary>Two classes on both sides of the middle of the range.</summary>
@@ -134,7 +142,7 @@ internal sealed class MaskReader
         SortedDictionary<int, long> gray = [];
         foreach ((int value, long count) in _values)
         {
-            int level = _encoding == MaskEncoding.Color ? Brightness(value) / 3 : value;
+            int level = _encoding == MaskEncoding.Color ? MaskMeaning.Brightness(value) / 3 : value;
             gray[level] = gray.GetValueOrDefault(level) + count;
         }
         int low = gray.Keys.First(), high = gray.Keys.Last(), middle = (low + high) / 2, quarter = (high - low) / 4;
@@ -151,27 +159,37 @@ internal sealed class MaskReader
         };
     }
 
-    private MaskMeaning Checked(MaskEncoding encoding, Dictionary<int, byte> map, string[] labels)
+    private MaskMeaning Checked(MaskEncoding encoding, Dictionary<int, byte> map, string[] labels, string note = "")
     {
         bool ignores = map.ContainsValue(LabelMap.Ignored);
         string source = Source(encoding, [.. map.Keys.Order()]);
         // One class and nothing ignored is the binary case, which needs no softmax.
-        MaskMeaning meaning = new(encoding, map, labels.Length == 2 && !ignores ? [labels[1]] : labels, source);
+        MaskMeaning meaning = new(encoding, map, labels.Length == 2 && !ignores ? [labels[1]] : labels, source, ColorsOf(encoding, map))
+        {
+            Note = note,
+        };
         IReadOnlyList<ClassCoverage> cover = meaning.Cover(_masks);
         if (cover.Skip(1).SkipLast(1).All(c => c.Pixels == 0))
             throw new DatasetException($"{_root}: no pixel of {_masks.Length} masks is of a class but the background ({Some()}); {Remedy}");
         return meaning;
     }
 
+    /// <summary>The colors of the values, where all masks share a palette; null for other values.</summary>
+    private Dictionary<int, int>? ColorsOf(MaskEncoding encoding, Dictionary<int, byte> map) => encoding != MaskEncoding.Palette ? null
+        : map.Keys.ToDictionary(index => index, index => MaskMeaning.ColorOf(index, _masks[0].Palette!));
+
+    /// <summary>What values of an encoding are called.</summary>
+    internal static string WordFor(MaskEncoding encoding) => encoding switch
+    {
+        MaskEncoding.Color => "colors",
+        MaskEncoding.Palette => "palette indices",
+        MaskEncoding.Alpha => "opacities",
+        _ => "values",
+    };
+
     internal static string Source(MaskEncoding encoding, int[] values)
     {
-        string word = encoding switch
-        {
-            MaskEncoding.Color => "colors",
-            MaskEncoding.Palette => "palette indices",
-            MaskEncoding.Alpha => "opacities",
-            _ => "values",
-        };
+        string word = WordFor(encoding);
         string[] texts = [.. values.Select(value => MaskMeaning.Text(value, encoding))];
         return texts.Length == 1 ? $"{word[..^1]} {texts[0]}"
             : texts.Length > 8 ? $"{texts.Length} {word} from {texts[0]} to {texts[^1]}"
@@ -187,6 +205,29 @@ internal sealed class MaskReader
         throw new DatasetException(
             $"{_root}: {files[0]} masks have value {full[0]}, {files[1]} others {full[1]}, and none both, so that both may mean the "
                 + $"same; {Remedy}");
+    }
+
+    /// <summary>Refuses masks of 0 and 1 beside those of a JPEG, where 1 is background.</summary>
+    private void ThrowIfOneBit()
+    {
+        int ones = _masks.Count(mask => !mask.Lossy && mask.Encoding == MaskEncoding.Gray && mask.Counts.Keys.Max() == 1);
+        if (ones > 0)
+            throw new DatasetException(
+                $"{_root}: {ones} masks have values 0 and 1, others are compressed by JPEG; expected masks of one kind");
+    }
+
+    /// <summary>
+    /// Refuses gray values of 1 among colors. Files of one bit or of class numbers have them, and as a color 1 is nearly black.
+    /// </summary>
+    private void ThrowIfNumbered()
+    {
+        const int AsColor = 0x010101;
+        MaskValues[] numbered = [.. _masks.Where(mask => mask.Encoding == MaskEncoding.Gray && mask.Counts.ContainsKey(1))];
+        MaskValues[] colored = [.. _masks.Where(mask => mask.Encoding != MaskEncoding.Gray)];
+        if (numbered.Length == 0 || colored.Any(mask => mask.In(_encoding).Any(count => count.Key == AsColor))) return;
+        throw new DatasetException(
+            $"{_root}: {numbered.Length} masks have gray value 1, {colored.Length} others colors ({Some()}), so that both may mean the "
+                + $"same; {ColorRemedy}");
     }
 
     /// <summary>Refuses values that lie between two others along the edges of regions: they are no classes.</summary>
@@ -239,15 +280,20 @@ internal sealed class MaskReader
     private bool IsGrayish() => _values.Keys.All(c =>
         Math.Max(Math.Abs((c >> 16) - (c >> 8 & 255)), Math.Abs((c >> 8 & 255) - (c & 255))) <= 24);
 
-    private static int Brightness(int color) => (color >> 16) + (color >> 8 & 255) + (color & 255);
-
     private string Text(int value) => MaskMeaning.Text(value, _encoding);
 
     private string Some() => $"{string.Join(", ", _values.Keys.Take(6).Select(Text))}{(_values.Count > 6 ? ", ..." : "")}";
 
-    private static MaskEncoding EncodingOf(MaskValues[] masks)
+    private static MaskEncoding EncodingOf(string root, MaskValues[] masks)
     {
         MaskEncoding[] encodings = [.. masks.Select(mask => mask.Encoding).Distinct()];
+        if (encodings.Contains(MaskEncoding.Alpha))
+        {
+            int others = masks.Count(mask => !mask.IsOpacity);
+            return others == 0 ? MaskEncoding.Alpha : throw new DatasetException(
+                $"{root}: {masks.Length - others} masks differ in their opacities alone, {others} others in their colors or gray values; "
+                    + "expected masks of one kind");
+        }
         if (encodings is not [MaskEncoding.Palette]) return encodings is [var one] ? one : MaskEncoding.Color;
         IReadOnlyList<int> palette = masks[0].Palette!;
         int[] used = [.. masks.SelectMany(mask => mask.Counts.Keys).Distinct()];

@@ -6,8 +6,11 @@ public sealed class MaskValues
     /// <summary>The most distinct values that are counted; a mask with more is a picture.</summary>
     public const int MaxDistinct = 4096;
 
-    private MaskValues(RawMask mask, SortedDictionary<int, long> counts, Dictionary<int, long> runs, bool tooMany) =>
-        (Encoding, Palette, Lossy, Counts, Runs, TooMany) = (mask.Encoding, mask.Palette, mask.Lossy, counts, runs, tooMany);
+    private MaskValues(RawMask mask, SortedDictionary<int, long> counts, Dictionary<int, long> runs, bool tooMany)
+    {
+        (Encoding, Palette, Lossy, Opacity) = (mask.Encoding, mask.Palette, mask.Lossy, mask.Opacity);
+        (Counts, Runs, TooMany) = (counts, runs, tooMany);
+    }
 
     /// <summary>What the values are.</summary>
     public MaskEncoding Encoding { get; }
@@ -26,6 +29,13 @@ public sealed class MaskValues
 
     /// <summary>Whether there are more than <see cref="MaxDistinct"/> values, of which the first are counted.</summary>
     public bool TooMany { get; }
+
+    /// <inheritdoc cref="RawMask.Opacity"/>
+    internal byte? Opacity { get; }
+
+    /// <summary>Whether it can stand among opacities. A black file without any is empty there, too.</summary>
+    internal bool IsOpacity => Encoding == MaskEncoding.Alpha || Opacity is not null
+        || (Encoding == MaskEncoding.Gray && Counts.Keys.All(value => value == 0));
 
     /// <summary>Counts the values of a mask.</summary>
     /// <param name="mask">The mask.</param>
@@ -50,5 +60,5 @@ public sealed class MaskValues
     /// <summary>The same pixels in another encoding.</summary>
     internal IEnumerable<KeyValuePair<int, long>> In(MaskEncoding encoding) =>
         encoding == Encoding ? Counts : Counts.Select(count =>
-            KeyValuePair.Create(MaskMeaning.Convert(count.Key, Encoding, encoding, Palette), count.Value));
+            KeyValuePair.Create(MaskMeaning.Convert(count.Key, Encoding, encoding, Palette, Opacity), count.Value));
 }

@@ -136,7 +136,7 @@ public sealed class BatchLoader : IDisposable
     private sealed class Producer : IDisposable
     {
         private readonly BatchLoader _loader;
-        private readonly int[] _order;
+        private readonly int[] _order, _draws;
         private readonly int _epoch;
         private readonly IEnumerable<int> _batches;
         private readonly BlockingCollection<Ready> _queue;
@@ -148,6 +148,7 @@ public sealed class BatchLoader : IDisposable
         public Producer(BatchLoader loader, int[] order, int epoch, IEnumerable<int> batches)
         {
             (_loader, _order, _epoch, _batches) = (loader, order, epoch, batches);
+            _draws = Draws(order);
             _queue = new BlockingCollection<Ready>(loader._options.Prefetch);
             _thread = new Thread(Run) { IsBackground = true, Name = "batch loader" };
             _thread.Start();
@@ -187,7 +188,7 @@ public sealed class BatchLoader : IDisposable
             {
                 int size = _loader._options.BatchSize, count = _loader.Batches;
                 foreach (int batch in _batches)
-                    _queue.Add(Make(_order[(batch * size)..(batch + 1 < count ? (batch + 1) * size : _order.Length)]), _stop.Token);
+                    _queue.Add(Make((batch * size)..(batch + 1 < count ? (batch + 1) * size : _order.Length)), _stop.Token);
             }
             catch (OperationCanceledException) when (_stop.IsCancellationRequested)
             {
@@ -200,20 +201,28 @@ public sealed class BatchLoader : IDisposable
             _queue.CompleteAdding();
         }
 
-        private Ready Make(int[] indices)
+        /// <summary>How often each sample of an order stands before it: a balanced epoch draws some several times.</summary>
+        private static int[] Draws(int[] order)
+        {
+            Dictionary<int, int> drawn = [];
+            return Array.ConvertAll(order, index => drawn[index] = drawn.GetValueOrDefault(index, -1) + 1);
+        }
+
+        private Ready Make(Range places)
         {
             BatchOptions options = _loader._options;
+            int[] indices = _order[places], draws = _draws[places];
             int pixels = options.Height * options.Width * options.Channels, target = new Shape(_loader.TargetShape(1)).Count;
             Ready ready = new(
                 indices, MemoryOwner<float>.Allocate(indices.Length * pixels), MemoryOwner<float>.Allocate(indices.Length * target));
-            // A sample is a function of its index alone, so that threads may take them in any order. The first problem in order is told.
+            // A sample is a function of its index and its draw alone, so that threads may take them in any order. The first problem in order is told.
             Exception?[] problems = new Exception?[indices.Length];
             ParallelOptions threads = new() { MaxDegreeOfParallelism = Workers.Count, CancellationToken = _stop.Token };
             Parallel.For(0, indices.Length, threads, i =>
             {
                 try
                 {
-                    Sample sample = _loader._changes.Apply(_loader._data.Load(indices[i]), _epoch, indices[i]);
+                    Sample sample = _loader._changes.Apply(_loader._data.Load(indices[i]), _epoch, indices[i], draws[i]);
                     _loader._writer.Image(sample.Image, ready.Images.Span.Slice(i * pixels, pixels));
                     sample.WriteTarget(_loader._writer, ready.Targets.Span.Slice(i * target, target));
                 }

@@ -23,9 +23,10 @@ public sealed class BatchWriter : IMaskWriter
     {
         (_height, _width, _channels) = (options.Height, options.Width, options.Channels);
         Normalization normalization = options.Normalization ?? Normalization.None(_channels);
-        if (_height < 1 || _width < 1 || _channels is not (1 or 3))
-            throw new ArgumentException(
-                $"BatchWriter: input of {_height} x {_width} x {_channels}; expected a positive size and 1 or 3 channels.");
+        if (_channels is not (1 or 3))
+            throw new ArgumentException($"The model takes {_channels} channels, and pictures have 1 or 3; expected a model of 1 or 3.");
+        if (_height < 1 || _width < 1)
+            throw new ArgumentException($"BatchWriter: input of {_height} x {_width}; expected a positive size.");
         if (!normalization.Fits(_channels))
             throw new ArgumentException(
                 $"BatchWriter: means [{string.Join(", ", normalization.Mean)}] and standard deviations "

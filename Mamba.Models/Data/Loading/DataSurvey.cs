@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 using Mamba.Core;
 using Mamba.Models.Data.Splits;
 
@@ -28,6 +29,23 @@ public sealed class DataSurvey
 
     /// <summary>The bits that the largest value of all images needs, 8 at least.</summary>
     public int UsedBits => _facts.Max(facts => facts?.UsedBits) ?? 8;
+
+    /// <summary>
+    /// The range of values of images of 16 bits that are signed, or that begin farther from 0 than they reach: from the smallest to the
+    /// largest. Of signed values that are not negative it is 0 to what their bits hold. Null for others, and for half of 16 bits or more.
+    /// </summary>
+    public (int Low, int High)? OffsetRange
+    {
+        get
+        {
+            SampleFacts[] wide = [.. _facts.OfType<SampleFacts>().Where(facts => facts.Is16Bit)];
+            if (wide.Length == 0) return null;
+            bool signed = wide.Any(facts => facts.IsSigned);
+            int low = wide.Min(facts => facts.Values.Low), high = wide.Max(facts => facts.Values.High), range = high - low;
+            if (range is 0 or > short.MaxValue || !(signed || (UsedBits == 16 && low >= range))) return null;
+            return low < 0 || !signed ? (low, high) : (0, (1 << Math.Max(8, 32 - BitOperations.LeadingZeroCount((uint)high))) - 1);
+        }
+    }
 
     /// <summary>How many images have color.</summary>
     public int Colored => _facts.Count(facts => facts?.Channels == 3);

@@ -3,7 +3,10 @@ using Mamba.Models.Data.Augmentation;
 
 namespace Mamba.Models.Data.Loading;
 
-/// <summary>The random changes of a sample, in this order: crop, augmentation. A function of options, epoch and index alone.</summary>
+/// <summary>
+/// The random changes of a sample, in this order: crop, augmentation. A function of options, epoch, index, and of how often the epoch has
+/// drawn the sample before.
+/// </summary>
 internal sealed class SampleChanges
 {
     private readonly BatchOptions _options;
@@ -23,15 +26,17 @@ internal sealed class SampleChanges
     /// <param name="sample">The sample; it stays as it is.</param>
     /// <param name="epoch">The epoch.</param>
     /// <param name="index">Its index in the data set.</param>
+    /// <param name="draw">How often the epoch has drawn it before.</param>
     /// <returns>The changed sample.</returns>
-    public Sample Apply(Sample sample, int epoch, int index)
+    public Sample Apply(Sample sample, int epoch, int index, int draw)
     {
+        ulong seed = draw == 0 ? _options.Seed : new RandomStream(_options.Seed, $"draw/{draw}").NextBits();
         if (_options.Crop is { } side)
         {
-            RandomStream random = new(_options.Seed, $"crop/{epoch}/{index}");
+            RandomStream random = new(seed, $"crop/{epoch}/{index}");
             sample = CropWindow.Random(side, sample.Image.Width, sample.Image.Height, random).Apply(sample);
         }
         if (_options.Augment is not { } augment) return sample;
-        return augment.Apply(augment.AtModelSize ? _writer.Fit(sample) : sample, _options.Seed, epoch, index);
+        return augment.Apply(augment.AtModelSize ? _writer.Fit(sample) : sample, seed, epoch, index);
     }
 }

@@ -19,6 +19,12 @@ public sealed record SampleFacts(int Channels, UInt128 Pixels, bool IsPlain)
     /// <summary>The bits that its largest value needs, 8 at least.</summary>
     public int UsedBits { get; init; } = 8;
 
+    /// <summary>The smallest and the largest value of a picture of 16 bits, as its file has them; 0 for others.</summary>
+    internal (int Low, int High) Values { get; init; }
+
+    /// <summary>Whether its file has signed numbers.</summary>
+    internal bool IsSigned { get; init; }
+
     /// <summary>The facts of a sample.</summary>
     /// <param name="sample">The sample.</param>
     /// <returns>The facts.</returns>
@@ -32,12 +38,15 @@ public sealed record SampleFacts(int Channels, UInt128 Pixels, bool IsPlain)
         hash.Append(bytes);
         bool plain = image.Is16Bit ? !image.Samples16.AsSpan().ContainsAnyExcept(image.Samples16[0])
             : !image.Pixels.AsSpan().ContainsAnyExcept(image.Pixels[0]);
+        (int low, int high) = image.Is16Bit ? image.UsedRange : (0, 0);
         return new SampleFacts(image.Channels, hash.GetCurrentHashAsUInt128(), plain)
         {
             Truth = sample is SegmentationSample masked ? XxHash128.HashToUInt128(masked.Mask.Classes)
                 : sample is ClassificationSample { Label: var label } ? (UInt128)label : default,
             Is16Bit = image.Is16Bit,
             UsedBits = image.Is16Bit ? image.UsedBits : 8,
+            Values = (low + image.Origin, high + image.Origin),
+            IsSigned = image.Origin != 0,
         };
     }
 }

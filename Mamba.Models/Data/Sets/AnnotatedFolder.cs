@@ -14,10 +14,13 @@ public sealed class AnnotatedFolder : IImageFolder
     private readonly DataOptions _options;
     private readonly Entry[] _entries;
     private readonly string[]? _patients;
+    private readonly string[] _notes;
+    private readonly ReadNotes _read;
 
-    private AnnotatedFolder(string root, DataOptions options, Entry[] entries, IReadOnlyList<string> classes)
+    private AnnotatedFolder(
+        string root, DataOptions options, Entry[] entries, IReadOnlyList<string> classes, string[] notes, ReadNotes read)
     {
-        (_root, _options, _entries) = (root, options, entries);
+        (_root, _options, _entries, _notes, _read) = (root, options, entries, notes, read);
         _patients = Patients.Of(root, [.. entries.Select(entry => entry.Name)], options);
         Labels = classes.Count == 1 ? classes : ["background", .. classes];
     }
@@ -26,7 +29,8 @@ public sealed class AnnotatedFolder : IImageFolder
     public string Layout { get; private init; } = "";
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Notes { get; private init; } = [];
+    /// <remarks>Files that were read may have added to it.</remarks>
+    public IReadOnlyList<string> Notes => [.. _notes, .. _read.Lines];
 
     /// <inheritdoc/>
     public ModelTask Task => ModelTask.Segmentation;
@@ -77,7 +81,7 @@ public sealed class AnnotatedFolder : IImageFolder
     public SegmentationSample Load(int index)
     {
         Entry entry = _entries[index];
-        Image image = ImageFile.Load(ImagePath(index));
+        Image image = ImageFile.LoadNoted(ImagePath(index), note => _read.Add(entry.Image, note)).Image;
         if (entry.Size is var (width, height) && (width != image.Width || height != image.Height))
             throw new DatasetException(
                 $"{ImagePath(index)} is {image.Width} x {image.Height}, but {width} x {height} in its annotations; expected equal sizes.");
@@ -89,7 +93,7 @@ public sealed class AnnotatedFolder : IImageFolder
     {
         Entry[] rest = [.. _entries.Where((_, i) => !samples.Contains(i))];
         return rest.Length == 0 ? throw new DatasetException($"{_root}: none of {Count} images is left")
-            : new AnnotatedFolder(_root, _options, rest, []) { Layout = Layout, Notes = Notes, Labels = Labels };
+            : new AnnotatedFolder(_root, _options, rest, [], _notes, _read) { Layout = Layout, Labels = Labels };
     }
 
     private static AnnotatedFolder? Coco(
@@ -161,7 +165,10 @@ public sealed class AnnotatedFolder : IImageFolder
             throw new DatasetException($"{root}: '{twice.Key}' is annotated twice; expected each image once");
         bool split = entries.Select(entry => entry.Part).Distinct().Skip(1).Any();
         Entry[] sorted = [.. entries.OrderBy(e => e.Name, StringComparer.Ordinal).Select(e => split ? e : e with { Part = null })];
-        return new AnnotatedFolder(root, options, sorted, classes) { Layout = $"{layout} of {string.Join(", ", classes)}", Notes = notes };
+        return new AnnotatedFolder(root, options, sorted, classes, notes, new ReadNotes())
+        {
+            Layout = $"{layout} of {string.Join(", ", classes)}",
+        };
     }
 
     /// <summary>The file of a picture: beside its annotations, or the only one of that name.</summary>

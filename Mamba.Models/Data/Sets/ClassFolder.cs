@@ -14,6 +14,8 @@ public sealed class ClassFolder : IImageFolder
 
     private readonly string _root;
     private readonly Entry[] _entries;
+    private readonly string[] _notes;
+    private readonly ReadNotes _read = new();
 
     /// <summary>Finds the pictures; none is opened yet.</summary>
     /// <param name="root">The folder.</param>
@@ -47,7 +49,7 @@ public sealed class ClassFolder : IImageFolder
             throw new DatasetException(
                 $"{root}: folders {string.Join(" and ", Labels)} are no classes, and their files no pairs of image and mask; "
                     + "expected images/NAME.ext and masks/NAME.ext, with the same names.");
-        Notes = [.. parts ? MissingClasses(paths) : [], .. files.PassedOver is { } others ? new[] { others } : []];
+        _notes = [.. parts ? MissingClasses(paths) : [], .. files.PassedOver is { } others ? new[] { others } : []];
         Layout = parts ? $"a folder per class in "
             + $"{string.Join(", ", paths.Select(path => path[0]).Distinct().Order(StringComparer.Ordinal))}"
             : "a folder per class";
@@ -69,13 +71,14 @@ public sealed class ClassFolder : IImageFolder
     }
 
     private ClassFolder(ClassFolder whole, Entry[] entries) =>
-        (_root, _entries, Labels, Layout, Notes) = (whole._root, entries, whole.Labels, whole.Layout, whole.Notes);
+        (_root, _entries, Labels, Layout, _notes, _read) = (whole._root, entries, whole.Labels, whole.Layout, whole._notes, whole._read);
 
     /// <inheritdoc/>
     public string Layout { get; }
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Notes { get; }
+    /// <remarks>Files that were read may have added to it.</remarks>
+    public IReadOnlyList<string> Notes => [.. _notes, .. _read.Lines];
 
     /// <inheritdoc/>
     public ModelTask Task => ModelTask.Classification;
@@ -101,7 +104,11 @@ public sealed class ClassFolder : IImageFolder
     Sample IImageData.Load(int index) => Load(index);
 
     /// <inheritdoc cref="IImageData.Load"/>
-    public ClassificationSample Load(int index) => new(ImageFile.Load(ImagePath(index)), _entries[index].Label);
+    public ClassificationSample Load(int index)
+    {
+        Entry entry = _entries[index];
+        return new ClassificationSample(ImageFile.LoadNoted(ImagePath(index), note => _read.Add(entry.Path, note)).Image, entry.Label);
+    }
 
     /// <inheritdoc/>
     public IImageFolder Without(IReadOnlySet<int> samples)

@@ -58,6 +58,14 @@ internal static class FolderNames
     /// <summary>An image's name without an ending that says so; null if it has none.</summary>
     public static string? WithoutImageEnding(string stem) => WithoutEnding(stem, s_imageWords);
 
+    /// <summary>A name without the number at its end: a_mask_1 becomes a_mask; null if it has none.</summary>
+    public static string? WithoutNumber(string stem)
+    {
+        int at = stem.LastIndexOfAny(s_separators);
+        bool number = at > 0 && at + 1 < stem.Length && !stem.AsSpan(at + 1).ContainsAnyExceptInRange('0', '9');
+        return number ? stem[..at] : null;
+    }
+
     private static string? WithoutEnding(string stem, string[] words)
     {
         int at = stem.LastIndexOfAny(s_separators);

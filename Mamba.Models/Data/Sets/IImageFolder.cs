@@ -8,7 +8,10 @@ public interface IImageFolder : IImageData
     /// <summary>What was understood of the folder, in a few words: where images and masks lie.</summary>
     string Layout { get; }
 
-    /// <summary>What the user should know: files that were passed over, classes that a part lacks.</summary>
+    /// <summary>
+    /// What the user should know: files that were passed over, classes that a part lacks. Reading images may add to it, as pages that are
+    /// left out.
+    /// </summary>
     IReadOnlyList<string> Notes { get; }
 
     /// <summary>The file of an image.</summary>

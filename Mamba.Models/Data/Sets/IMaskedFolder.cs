@@ -22,7 +22,7 @@ public interface IMaskedFolder : IImageFolder
 
     /// <summary>
     /// As <see cref="ReadMasks(IReadOnlyList{int}, Action{int}?, CancellationToken)"/>, for data to be measured by a trained model. Values
-    /// mean what they meant in the training if it had all of them, and are found out otherwise.
+    /// mean what they meant in the training if it had all of them, in the same encoding and palette, and are found out otherwise.
     /// </summary>
     /// <param name="samples">Their indices.</param>
     /// <param name="trained">What the training's masks meant; null if that is not known.</param>

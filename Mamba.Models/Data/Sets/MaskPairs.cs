@@ -22,6 +22,9 @@ internal sealed class MaskPairs
     /// <summary>Masks without an image.</summary>
     public List<PictureFile> Unused { get; } = [];
 
+    /// <summary>More masks of one image, as NAME_mask_1 beside NAME_mask.</summary>
+    public List<PictureFile> Further { get; } = [];
+
     /// <summary>The pairs in a folder; null if there is no pair by any custom.</summary>
     /// <param name="root">What errors call the folder.</param>
     /// <param name="paths">Its pictures, from the root, with '/' between folders.</param>
@@ -77,11 +80,11 @@ internal sealed class MaskPairs
     {
         HashSet<string> names = [.. files.Select(file => file.Name)];
         PictureFile[] masks = [.. files.Where(IsMask)];
-        string ending = masks.Length == 0 ? "" : masks[0].Stem[MaskStem(masks[0], options)!.Length..];
+        string ending = masks.Length == 0 ? "" : masks[0].Stem[MaskStem(masks[0].Stem, options)!.Length..];
         return new MaskPairs($"NAME{ending} beside NAME").Match(root, [.. files.Except(masks)], masks, Folder, options);
 
         // NAME_mask says enough; another ending is part of a name unless NAME is there, too.
-        bool IsMask(PictureFile file) => MaskStem(file, options) is { } stem
+        bool IsMask(PictureFile file) => MaskStem(file.Stem, options) is { } stem
             && (options.MaskSuffix is not null || SegmentationFolder.IsMask(file.Path) || names.Contains(Join(Folder(file), stem)));
     }
 
@@ -93,7 +96,7 @@ internal sealed class MaskPairs
         foreach (PictureFile mask in masks)
         {
             // The whole name first: a mask may be called like its image.
-            string whole = Join(place(mask), mask.Stem), bare = Join(place(mask), MaskStem(mask, options) ?? mask.Stem);
+            string whole = Join(place(mask), mask.Stem), bare = Join(place(mask), MaskStem(mask.Stem, options) ?? mask.Stem);
             Add(free, byName.ContainsKey(whole) ? whole : bare, mask, "mask");
         }
         foreach ((string name, PictureFile image) in byName)
@@ -103,6 +106,7 @@ internal sealed class MaskPairs
             else Pairs.Add(new MaskedImage(name, image.Path, mask.Path, image.Part ?? mask.Part));
         }
         Unused.AddRange(free.Values);
+        FindFurther(images, options);
         LeaveUnlabeledParts();
         if (Pairs.Select(pair => pair.Part).Distinct().Count() == 1)
             for (int i = 0; i < Pairs.Count; i++) Pairs[i] = Pairs[i] with { Part = null }; // one part is no split
@@ -124,9 +128,19 @@ internal sealed class MaskPairs
         Unmasked.RemoveAll(others.Contains);
     }
 
-    private static string? MaskStem(PictureFile file, DataOptions options) =>
-        options.MaskSuffix is not { } suffix ? FolderNames.WithoutMaskEnding(file.Stem)
-        : file.Stem.Length > suffix.Length && file.Stem.EndsWith(suffix, StringComparison.Ordinal) ? file.Stem[..^suffix.Length]
+    /// <summary>Numbered masks of an image are no images, and a mask without them is not the whole truth.</summary>
+    private void FindFurther(PictureFile[] images, DataOptions options)
+    {
+        HashSet<string> stems = [.. images.Select(image => image.Stem)];
+        Further.AddRange(Unmasked.Concat(Unused).Where(file => FolderNames.WithoutNumber(file.Stem) is { } mask
+            && MaskStem(mask, options) is { } stem && stems.Contains(stem)));
+        Unmasked.RemoveAll(Further.Contains);
+        Unused.RemoveAll(Further.Contains);
+    }
+
+    private static string? MaskStem(string name, DataOptions options) =>
+        options.MaskSuffix is not { } suffix ? FolderNames.WithoutMaskEnding(name)
+        : name.Length > suffix.Length && name.EndsWith(suffix, StringComparison.Ordinal) ? name[..^suffix.Length]
         : null;
 
     private static string FolderOf(PictureFile file)

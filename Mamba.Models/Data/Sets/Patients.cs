@@ -48,14 +48,22 @@ internal static class Patients
         }
     }
 
-    /// <summary>A table of NAME,PATIENT; a name may lack its folders or have its extension.</summary>
+    /// <summary>A table of NAME,PATIENT, or with a header; a name may lack its folders or have its extension.</summary>
     private static string[] FromTable(string root, IReadOnlyList<string> names, string table)
     {
         Dictionary<string, string> patients = new(StringComparer.Ordinal);
-        (int nameColumn, int patientColumn) = (0, 1);
-        foreach ((int row, string line) in LabelFile.Lines(table).Index())
+        (int nameColumn, int patientColumn, int columns) = (0, 1, 0);
+        string[] lines = LabelFile.Lines(table);
+        char separator = CsvLine.SeparatorOf(lines.FirstOrDefault() ?? "");
+        foreach ((int row, string line) in lines.Index())
         {
-            string[] fields = [.. line.Split(',', ';', '\t').Select(field => field.Trim().Trim('"'))];
+            string[] fields = CsvLine.Split(line, separator)
+                ?? throw new DatasetException($"{table}: '{line}'; expected quotes around whole fields, and each of them closed");
+            if (row == 0) columns = fields.Length;
+            else if (fields.Skip(columns).Any(field => field.Length > 0))
+                throw new DatasetException(
+                    $"{table}: '{line}' has {fields.Length} fields; expected {columns} as in the first line, and quotes around a field "
+                        + $"that holds a '{separator}'");
             if (row == 0 && Column("patient", "patient_id", "patientid", "subject") is var patient and >= 0)
             {
                 patientColumn = patient;

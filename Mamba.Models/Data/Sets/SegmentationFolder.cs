@@ -21,6 +21,8 @@ public sealed class SegmentationFolder : IMaskedFolder
     private readonly MaskedImage[] _pairs;
     private readonly string[]? _patients;
     private readonly FolderMasks _masks;
+    private readonly string[] _notes;
+    private readonly ReadNotes _read;
 
     /// <summary>Finds the images and masks; none is opened yet.</summary>
     /// <param name="root">The folder.</param>
@@ -39,16 +41,18 @@ public sealed class SegmentationFolder : IMaskedFolder
     /// <param name="options">What it cannot say about itself.</param>
     /// <param name="found">Its pairs, if they were found before.</param>
     internal SegmentationFolder(FolderListing files, DataOptions options, MaskPairs? found)
-        : this(files.Root, options, Resolve(
-            files.Root, options, found ??= MaskPairs.Find(files.Root, files.Pictures, options) ?? throw NoPair(files.Root, files.Pictures)))
+        : this(
+            files.Root, options, Resolve(
+                files.Root, options,
+                found ??= MaskPairs.Find(files.Root, files.Pictures, options) ?? throw NoPair(files.Root, files.Pictures)),
+            [.. NotesOf(options, found), .. files.PassedOver is { } others ? new[] { others } : []], new ReadNotes())
     {
         Layout = found.Layout;
-        Notes = [.. NotesOf(options, found), .. files.PassedOver is { } others ? new[] { others } : []];
     }
 
-    private SegmentationFolder(string root, DataOptions options, MaskedImage[] pairs)
+    private SegmentationFolder(string root, DataOptions options, MaskedImage[] pairs, string[] notes, ReadNotes read)
     {
-        (_root, _options, _pairs) = (root, options, pairs);
+        (_root, _options, _pairs, _notes, _read) = (root, options, pairs, notes, read);
         _masks = new FolderMasks(root, options, pairs.Length, i => TruthPath(i) is { } path ? ImageFile.LoadMask(path) : null);
         _patients = Patients.Of(root, [.. pairs.Select(pair => pair.Name)], options);
     }
@@ -62,7 +66,8 @@ public sealed class SegmentationFolder : IMaskedFolder
     public string Layout { get; private init; } = "";
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Notes { get; private init; } = [];
+    /// <remarks>Files that were read may have added to it.</remarks>
+    public IReadOnlyList<string> Notes => [.. _notes, .. _read.Lines];
 
     /// <inheritdoc/>
     public ModelTask Task => ModelTask.Segmentation;
@@ -121,9 +126,11 @@ public sealed class SegmentationFolder : IMaskedFolder
     {
         MaskMeaning meaning = Meaning;
         string imagePath = ImagePath(index);
-        Image image = ImageFile.Load(imagePath);
+        (Image image, int pages) = ImageFile.LoadNoted(imagePath, note => _read.Add(_pairs[index].Image, note));
         if (TruthPath(index) is not { } maskPath) return new SegmentationSample(image, new LabelMap(image.Width, image.Height));
         RawMask mask = ImageFile.LoadMask(maskPath);
+        if (mask.Pages > 1 && pages <= 1)
+            throw new DatasetException($"{imagePath} is one picture, but {maskPath} has {mask.Pages} pages; expected one mask.");
         if (image.Width != mask.Width || image.Height != mask.Height)
             throw new DatasetException(
                 $"{imagePath} is {image.Width} x {image.Height}, but {maskPath} {mask.Width} x {mask.Height}; expected equal sizes.");
@@ -137,7 +144,7 @@ public sealed class SegmentationFolder : IMaskedFolder
     {
         int[] rest = [.. Enumerable.Range(0, Count).Where(i => !samples.Contains(i))];
         if (rest.Length == 0) throw new DatasetException($"{_root}: none of {Count} images is left");
-        SegmentationFolder folder = new(_root, _options, [.. rest.Select(i => _pairs[i])]) { Layout = Layout, Notes = Notes };
+        SegmentationFolder folder = new(_root, _options, [.. rest.Select(i => _pairs[i])], _notes, _read) { Layout = Layout };
         folder._masks.Take(_masks, rest);
         return folder;
     }
@@ -154,6 +161,10 @@ public sealed class SegmentationFolder : IMaskedFolder
     /// <summary>The pairs, and the images without a mask as the options say.</summary>
     internal static MaskedImage[] Resolve(string root, DataOptions options, MaskPairs found)
     {
+        if (found.Further.Count > 0)
+            throw new DatasetException(
+                $"{root}: {Few(found.Further, "further masks of an image")}; expected one mask for each image: merge them into one file.");
+        ThrowIfChannels(root, options, found);
         if (options.OnMissingMask == OnMissingMask.Fail)
         {
             ThrowIfAny(root, found.Unmasked, "images without a mask", "; --on-missing-mask skip or empty accepts them");
@@ -170,6 +181,28 @@ public sealed class SegmentationFolder : IMaskedFolder
         if (found.Unmasked.Count > 0) yield return $"{Few(found.Unmasked, "images without a mask")} {fate}";
         if (found.Unlabeled.Count > 0) yield return $"{Few(found.Unlabeled, "images of parts without masks")} left out";
         if (found.Unused.Count > 0) yield return $"{Few(found.Unused, "masks without an image")} left out";
+    }
+
+    /// <summary>
+    /// nnU-Net numbers the channels of a scan, as case_0001 beside case_0000; one of them is read. Pictures may be numbered so, too: those
+    /// are frames, whose masks are.
+    /// </summary>
+    private static void ThrowIfChannels(string root, DataOptions options, MaskPairs found)
+    {
+        const string First = "_0000";
+        HashSet<string> scans =
+        [
+            .. found.Pairs.Where(pair => NiftiFile.IsNifti(pair.Image) || !pair.Mask!.Contains(First, StringComparison.Ordinal))
+                .Select(pair => NiftiFile.WithoutExtension(pair.Image)),
+        ];
+        PictureFile[] others = [.. found.Unmasked.Where(IsOther)];
+        if (others.Length > 0 && options.OnMissingMask != OnMissingMask.Skip)
+            throw new DatasetException(
+                $"{root}: {others.Length} files are further channels of scans, as {others[0].Path}; one channel is read: "
+                    + "--on-missing-mask skip takes those numbered 0000 alone.");
+
+        bool IsOther(PictureFile file) => file.Name is [.. var scan, '_', _, _, _, _] name
+            && !name.AsSpan(scan.Length + 1).ContainsAnyExceptInRange('0', '9') && scans.Contains(scan + First);
     }
 
     private static void ThrowIfAny(string root, List<PictureFile> files, string what, string remedy)

@@ -9,8 +9,11 @@ public sealed record Signal(float[] Values, int Channels, int? Rate)
     /// <summary>The most channels of a file.</summary>
     public const int MostChannels = 64;
 
-    /// <summary>Whether a first line of names was skipped.</summary>
+    /// <summary>Whether a first line was skipped that names or numbers the channels.</summary>
     public bool HasHeader { get; init; }
+
+    /// <summary>What was understood of a text file: a first line that is skipped, columns that are left out.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
 
     /// <summary>The number of samples.</summary>
     public int Length => Values.Length / Channels;

@@ -1,11 +1,12 @@
 using System.IO.Hashing;
 using System.Runtime.InteropServices;
+using Mamba.Models.Data.Formats;
 
 namespace Mamba.Models.Data.Sets;
 
 /// <summary>
-/// Recorded signals in a folder per class: CLASS/.../NAME.wav or .csv, or PART/CLASS/.../NAME with the parts train, val and test. All have
-/// the same number of channels and the same rate. They are read at once.
+/// Recorded signals in a folder per class: CLASS/.../NAME.wav or .csv, or PART/CLASS/.../NAME with the parts train, val and test. Folders
+/// that could be understood in two ways are refused. All signals have the same number of channels and the same rate. They are read at once.
 /// </summary>
 public sealed class SignalFolder
 {
@@ -14,13 +15,17 @@ public sealed class SignalFolder
 
     private static readonly string[] s_extensions = [".wav", ".csv"];
 
+    // What comes with data, and is none.
+    private static readonly string[] s_texts = [".md", ".json", ".xml", ".yaml", ".yml", ".html", ".pdf", ".db", ".ini", ".py", ".ipynb"];
+
     private bool _normalized;
 
     /// <summary>Finds and reads the signals.</summary>
     /// <param name="root">The folder.</param>
     /// <param name="cancellation">Stops between files.</param>
     /// <exception cref="DatasetException">
-    /// The folder cannot be listed, holds fewer than two classes, a file is damaged or empty, or signals differ in channels or rate.
+    /// The folder cannot be listed, holds fewer than two classes, folders whose meaning is unclear, or a class that is not in the training
+    /// part; a file is damaged or empty, or signals differ in channels or rate.
     /// </exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public SignalFolder(string root, CancellationToken cancellation = default)
@@ -39,45 +44,52 @@ public sealed class SignalFolder
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public SignalFolder(string root, IReadOnlyList<string>? classes, CancellationToken cancellation)
     {
-        string[][] paths = [.. new FolderListing(root, cancellation).OfKind(s_extensions).Select(file => file.Split('/'))];
-        bool parts = paths.Length > 0 && paths.All(path => path.Length > 2 && FolderNames.PartOf(path[0]) is not null);
-        int level = parts ? 1 : 0;
-        if (paths.FirstOrDefault(path => path.Length < level + 2) is { } outside)
-            throw new DatasetException($"{root}: '{string.Join('/', outside)}' is outside of any class; {Expected}.");
-        string[] found = [.. paths.Select(path => path[level]).Distinct().Order(StringComparer.Ordinal)];
-        if (found.Length < (classes is null ? 2 : 1))
-            throw new DatasetException($"{root}: {paths.Length} signals of {found.Length} classes; {Expected}.");
-        if (classes is not null && found.Except(classes, StringComparer.Ordinal).ToArray() is { Length: > 0 } other)
+        Root = root;
+        string[] all = Files(root, cancellation), files = [.. all.Where(IsRecording)];
+        ClassPaths paths = new(root, files, "recordings", Expected);
+        if (paths.Labels.Count < (classes is null ? 2 : 1))
+            throw new DatasetException($"{root}: {files.Length} recordings of {paths.Labels.Count} classes; {Expected}.");
+        if (classes is null) paths.ThrowIfNoClasses();
+        else if (paths.Labels.Except(classes, StringComparer.Ordinal).ToArray() is { Length: > 0 } other)
             throw new DatasetException(
                 $"{root}: {Few(other)}: not among the classes of the model, {Few(classes)}; expected folders of these names.");
-        (Labels, Missing) = (classes ?? found, [.. (classes ?? []).Except(found, StringComparer.Ordinal)]);
+        (Labels, Missing) = (classes ?? paths.Labels, [.. (classes ?? []).Except(paths.Labels, StringComparer.Ordinal)]);
+        Notes = [.. classes is null ? paths.MissingClasses() : [], .. PassedOver(all)];
         List<Entry> entries = [];
         long values = 0;
-        foreach (string[] path in paths)
+        foreach ((int i, string name) in files.Index())
         {
             cancellation.ThrowIfCancellationRequested();
-            string name = string.Join('/', path), file = Path.Combine(root, name);
+            string file = Path.Combine(root, name);
             Signal signal = Signal.Load(file);
             if (signal.Length == 0) throw new DatasetException($"{file}: no samples; expected one at least.");
             if ((values += signal.Values.Length) > MostValues)
                 throw new DatasetException($"{root}: more than {MostValues} values; expected fewer or shorter signals.");
-            entries.Add(new Entry(
-                name, Labels.ToList().IndexOf(path[level]), signal, parts ? FolderNames.PartOf(path[0]) : null)
-            {
-                Content = ContentOf(signal),
-            });
+            int label = Labels.ToList().IndexOf(paths.ClassOf(i));
+            entries.Add(new Entry(name, label, signal, paths.PartOf(i)) { Content = ContentOf(signal) });
             Signal first = entries[0].Signal;
             if (signal.Channels != first.Channels || signal.Rate != first.Rate)
-                throw new DatasetException(
-                    $"{file}: {signal.Channels} channels at {Hertz(signal)}; expected {first.Channels} at {Hertz(first)}, "
-                        + $"as '{entries[0].Name}'.");
+                throw new DatasetException($"{file}: {KindOf(signal)}; expected {KindOf(first)}, as '{entries[0].Name}'.");
         }
         Signals = entries;
 
-        static string Hertz(Signal signal) => signal.Rate is { } rate ? $"{rate} Hz" : "no known rate";
+        static string KindOf(Signal signal) => $"{signal.Channels} channels at "
+            + (signal.Rate is { } rate ? $"{rate} Hz" : "no known rate") + string.Concat(signal.Notes.Select(note => $" ({note})"));
 
         static string Few(IReadOnlyList<string> names) => string.Join(", ", names.Take(5)) + (names.Count > 5 ? ", ..." : "");
     }
+
+    /// <summary>
+    /// The recordings at any depth of a folder, in ordinal order. Hidden files and folders are skipped, and so are links to a folder that
+    /// is below the folder anyway, or that holds it.
+    /// </summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="cancellation">Stops between files.</param>
+    /// <returns>Paths below the folder, with '/' between folders.</returns>
+    /// <exception cref="DatasetException">The folder does not exist, or it or one below it cannot be listed.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static IReadOnlyList<string> Find(string folder, CancellationToken cancellation = default) =>
+        [.. Files(folder, cancellation).Where(IsRecording)];
 
     /// <summary>The names of the classes, sorted unless they were given.</summary>
     public IReadOnlyList<string> Labels { get; }
@@ -94,8 +106,19 @@ public sealed class SignalFolder
     /// <summary>Samples a second of all signals; null where the files do not say.</summary>
     public int? Rate => Signals[0].Signal.Rate;
 
-    /// <summary>Files whose first line was skipped, as it names the channels.</summary>
+    /// <summary>Files whose first line was skipped, as it names or numbers the channels.</summary>
     public int Headers => Signals.Count(entry => entry.Signal.HasHeader);
+
+    /// <summary>What the user should know of the folder: classes that a part lacks, and files that are passed over.</summary>
+    public IReadOnlyList<string> Notes { get; }
+
+    /// <summary>What was understood of text files (<see cref="Signal.Notes"/>), and of how many.</summary>
+    public IReadOnlyList<string> TextNotes =>
+        [.. Signals.SelectMany(entry => entry.Signal.Notes).CountBy(note => note)
+            .Select(note => $"{note.Key} ({note.Value} file{(note.Value == 1 ? "" : "s")})")];
+
+    /// <summary>The folder.</summary>
+    internal string Root { get; }
 
     /// <summary>Normalizes each channel of each signal to mean 0 and standard deviation 1, once.</summary>
     internal void Normalize()
@@ -117,6 +140,36 @@ public sealed class SignalFolder
             double scale = 1 / (Math.Sqrt(squares / signal.Length) + 1e-8);
             for (int i = c; i < signal.Values.Length; i += signal.Channels) signal.Values[i] = (float)((signal.Values[i] - mean) * scale);
         }
+    }
+
+    /// <summary>All files at any depth of a folder, with '/' between folders.</summary>
+    private static string[] Files(string root, CancellationToken cancellation)
+    {
+        if (!Directory.Exists(root)) throw new DatasetException($"{root}: no such folder; expected one with recordings.");
+        try
+        {
+            return [.. ImageFile.Find(root, _ => true, cancellation)
+                .Select(path => Path.GetRelativePath(root, path).Replace(Path.DirectorySeparatorChar, '/'))];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new DatasetException($"{root}: cannot be listed: {e.Message}", e);
+        }
+    }
+
+    private static bool IsRecording(string file) => s_extensions.Contains(Extension(file));
+
+    private static string Extension(string file) => Path.GetExtension(file).ToLowerInvariant();
+
+    /// <summary>What is said of files that are no recordings, and none of the texts that come with data.</summary>
+    private static IEnumerable<string> PassedOver(string[] files)
+    {
+        string[] others = [.. files.Select(Extension).Where(kind => !s_extensions.Contains(kind) && !s_texts.Contains(kind))];
+        if (others.Length == 0) yield break;
+        string[] kinds = [.. others.CountBy(kind => kind).OrderBy(kind => kind.Key, StringComparer.Ordinal)
+            .Select(kind => $"{kind.Value} {(kind.Key.Length == 0 ? "without an ending" : kind.Key)}")];
+        yield return $"{others.Length} files of other kinds passed over: {string.Join(", ", kinds.Take(5))}"
+            + (kinds.Length > 5 ? ", ..." : "");
     }
 
     private static ulong ContentOf(Signal signal) => XxHash3.HashToUInt64(MemoryMarshal.AsBytes(signal.Values.AsSpan()), signal.Channels);

@@ -21,10 +21,12 @@ public sealed class VolumeFolder : IMaskedFolder
     private readonly string _root;
     private readonly MaskedImage[] _volumes;
     private readonly string[] _patients;
+    private readonly string?[] _orientations;
     private readonly (int Volume, int Index)[] _slices;
     private readonly FolderMasks _masks;
     private readonly DataOptions _options;
     private readonly StackCache _cache;
+    private readonly ReadNotes _read;
 
     /// <summary>Finds the volumes and their masks, and reads the headers of the volumes.</summary>
     /// <param name="root">The folder.</param>
@@ -42,24 +44,25 @@ public sealed class VolumeFolder : IMaskedFolder
     private VolumeFolder(FolderListing files, DataOptions options, MaskPairs? found, CancellationToken cancellation)
         : this(
             files.Root, options, SegmentationFolder.Resolve(
-                files.Root, options, OneChannel(files.Root, options, found ??= Pairs(files, options, cancellation))),
-            null, new StackCache(CacheBytes), cancellation)
+                files.Root, options, found ??= Pairs(files, options, cancellation)),
+            null, new StackCache(CacheBytes), new ReadNotes(), cancellation)
     {
         Layout = found.Layout;
         int pictures = found.Pairs.Any(pair => NiftiFile.IsNifti(pair.Image)) ? files.Pictures.Count : 0;
         string[] passed = pictures == 0 ? [] : [$"{pictures} pictures beside the volumes are passed over"];
-        Notes = [.. SegmentationFolder.NotesOf(options, found), .. passed];
+        Known = [.. SegmentationFolder.NotesOf(options, found), .. passed, .. MixedOrientations()];
     }
 
     private VolumeFolder(
-        string root, DataOptions options, MaskedImage[] volumes, (int Volume, int Index)[]? slices, StackCache cache,
+        string root, DataOptions options, MaskedImage[] volumes, (int Volume, int Index)[]? slices, StackCache cache, ReadNotes read,
         CancellationToken cancellation = default)
     {
-        (_root, _options, _volumes, _cache) = (root, options, volumes, cache);
+        (_root, _options, _volumes, _cache, _read) = (root, options, volumes, cache, read);
+        _orientations = new string?[volumes.Length];
         string[] names = [.. volumes.Select(volume => volume.Name)];
         _patients = Patients.Of(root, names, options) ?? names;
         _slices = slices ?? Slices(cancellation);
-        _masks = new FolderMasks(root, options, _slices.Length, i => MaskOf(i)?.Mask(_slices[i].Index));
+        _masks = new FolderMasks(root, options, _slices.Length, SliceOfMask);
     }
 
     /// <summary>The intensity of volumes where none is given: from the percentile 0.5 to 99.5 of the voxels.</summary>
@@ -75,7 +78,8 @@ public sealed class VolumeFolder : IMaskedFolder
     public string Layout { get; private init; } = "";
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Notes { get; private init; } = [];
+    /// <remarks>Volumes that were read may have added to it.</remarks>
+    public IReadOnlyList<string> Notes => [.. Known, .. _read.Lines];
 
     /// <inheritdoc/>
     public ModelTask Task => ModelTask.Segmentation;
@@ -98,6 +102,9 @@ public sealed class VolumeFolder : IMaskedFolder
 
     /// <inheritdoc/>
     public IReadOnlyList<MaskValues?> Masks => _masks.Values;
+
+    /// <summary>What was known before a volume was read.</summary>
+    private string[] Known { get; init; } = [];
 
     /// <summary>The volumes in a folder; null if it has none with a mask.</summary>
     /// <param name="files">The folder.</param>
@@ -170,6 +177,7 @@ public sealed class VolumeFolder : IMaskedFolder
         SliceStack? mask = MaskOf(index);
         if (mask is not null && (mask.Shape != scan.Shape || mask.Count != scan.Count))
             throw new DatasetException($"{scan.Path} is {scan.Shape}, but {mask.Path} {mask.Shape}; expected equal extents.");
+        CheckGeometry(scan, mask, _volumes[_slices[index].Volume].Mask);
         Image image = scan.Slice(slice);
         return new SegmentationSample(image, mask is null ? new LabelMap(image.Width, image.Height)
             : meaning.Apply(string.Create(CultureInfo.InvariantCulture, $"{mask.Path}, slice {slice}"), mask.Mask(slice)));
@@ -180,13 +188,44 @@ public sealed class VolumeFolder : IMaskedFolder
     {
         int[] rest = [.. Enumerable.Range(0, Count).Where(i => !samples.Contains(i))];
         if (rest.Length == 0) throw new DatasetException($"{_root}: none of {Count} slices is left");
-        VolumeFolder folder = new(_root, _options, _volumes, [.. rest.Select(i => _slices[i])], _cache) { Layout = Layout, Notes = Notes };
+        VolumeFolder folder = new(_root, _options, _volumes, [.. rest.Select(i => _slices[i])], _cache, _read)
+        {
+            Layout = Layout,
+            Known = Known,
+        };
         folder._masks.Take(_masks, rest);
         return folder;
     }
 
     private SliceStack? MaskOf(int index) =>
         TruthPath(index) is { } mask ? _cache.Get(mask, path => SliceStack.LoadMask(path, Axis)) : null;
+
+    /// <summary>
+    /// The values of a slice of a mask; null without a mask, or where it ends before its scan, which the sample is refused for.
+    /// </summary>
+    private RawMask? SliceOfMask(int index) =>
+        MaskOf(index) is { } mask && _slices[index].Index < mask.Count ? mask.Mask(_slices[index].Index) : null;
+
+    /// <summary>A mask is laid on its scan voxel by voxel, so that both must have one grid. Another place of it is told.</summary>
+    private void CheckGeometry(SliceStack scan, SliceStack? mask, string? name)
+    {
+        if (scan.Geometry is not { } grid || mask?.Geometry is not { } other || name is null) return;
+        if (!grid.HasGridOf(other))
+            throw new DatasetException(
+                $"{scan.Path} has voxels of {grid}, but {mask.Path} {other}; expected one spacing, and axes that point the same way.");
+        if (!grid.IsThatOf(other))
+            _read.Add(name, $"lies elsewhere than its scan: {other}, the scan {grid}; it is laid on it voxel by voxel", "elsewhere");
+    }
+
+    /// <summary>Slices are taken as they are stored: in volumes of other orientations the patient lies otherwise.</summary>
+    private IEnumerable<string> MixedOrientations()
+    {
+        IGrouping<string, int>[] kinds = [.. Enumerable.Range(0, _volumes.Length).Where(i => _orientations[i] is not null)
+            .GroupBy(i => _orientations[i]!).OrderByDescending(kind => kind.Count()).ThenBy(kind => kind.Key, StringComparer.Ordinal)];
+        if (kinds.Length < 2) yield break;
+        yield return "volumes of mixed orientation, which are not turned: "
+            + string.Join(", ", kinds.Select(kind => $"{kind.Count()} {kind.Key} as {_volumes[kind.First()].Image}"));
+    }
 
     private (int Volume, int Index)[] Slices(CancellationToken cancellation)
     {
@@ -196,7 +235,7 @@ public sealed class VolumeFolder : IMaskedFolder
         {
             try
             {
-                counts[i] = SliceStack.CountSlices(Path.Combine(_root, _volumes[i].Image), Axis);
+                (counts[i], _orientations[i]) = SliceStack.Look(Path.Combine(_root, _volumes[i].Image), Axis);
             }
             catch (ImageException)
             {
@@ -220,19 +259,6 @@ public sealed class VolumeFolder : IMaskedFolder
             $"{root}: {volumes.Count} NIfTI files ({string.Join(", ", volumes.Take(3))}{(volumes.Count > 3 ? ", ..." : "")}), but none "
                 + "is the mask of another; expected NAME.nii.gz beside NAME_mask.nii.gz, images/ beside masks/, or imagesTr/ beside "
                 + "labelsTr/; --images, --masks and --mask-suffix say it otherwise.");
-    }
-
-    /// <summary>nnU-Net numbers the channels of a scan, as case_0001 beside case_0000; one of them is read.</summary>
-    private static MaskPairs OneChannel(string root, DataOptions options, MaskPairs found)
-    {
-        HashSet<string> first = [.. found.Pairs.Select(pair => NiftiFile.WithoutExtension(pair.Image))];
-        PictureFile[] others = [.. found.Unmasked.Where(IsOther)];
-        return others.Length == 0 || options.OnMissingMask == OnMissingMask.Skip ? found : throw new DatasetException(
-            $"{root}: {others.Length} files are further channels of scans, as {others[0].Path}; one channel is read: "
-                + "--on-missing-mask skip takes those numbered 0000 alone.");
-
-        bool IsOther(PictureFile file) => file.Name is [.. var scan, '_', _, _, _, _] name
-            && !name.AsSpan(scan.Length + 1).ContainsAnyExceptInRange('0', '9') && first.Contains(scan + "_0000");
     }
 
     private static bool AnyStack(string root, MaskPairs pairs, CancellationToken cancellation)

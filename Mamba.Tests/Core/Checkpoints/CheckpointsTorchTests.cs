@@ -71,6 +71,18 @@ internal sealed class CheckpointsTorchTests
             Is.EquivalentTo(new Dictionary<string, string> { ["epoch"] = "7", ["best"] = "1", ["arch"] = "resnet" }));
     }
 
+    [Test]
+    public void A_usual_key_may_be_a_configuration()
+    {
+        string configuration = Pairs(Dictionary, ("name", Text("unet")), ("depth", "K\u0004"));
+        string path = Write(Zip(Pairs(Dictionary, ("model", configuration), ("net", One("w"))), ("0", Bytes(2f))));
+        using WeightFile file = WeightFile.Open(path);
+        Assert.That(file.Names, Is.EqualTo(new[] { "w" }));
+        Assert.That(
+            () => WeightFile.Open(Write(Zip(Pairs(Dictionary, ("model", configuration))))),
+            Throws.TypeOf<CheckpointException>().With.Message.Contains("no tensors among 'name', 'depth'"));
+    }
+
     [TestCaseSource(nameof(ElementTypes))]
     public void Every_element_type_is_read_in_both_forms_and_converted_as_it_is(string storage, string type, byte[] bytes, float expected)
     {

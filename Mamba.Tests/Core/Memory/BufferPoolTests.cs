@@ -54,6 +54,30 @@ internal sealed class BufferPoolTests
         Assert.That(BufferPool.Rented, Is.EqualTo(before));
     }
 
+    [Test]
+    public void Memory_that_cannot_be_allocated_is_not_counted()
+    {
+        const int Length = 9 << 17; // no other test asks for this size
+        BufferPool.ResetPeak();
+        (long rented, long pooled, long peak) = (BufferPool.Rented, BufferPool.Pooled, BufferPool.Peak);
+        BufferPool.Allocating = static floats =>
+        {
+            if (floats == Length) throw new OutOfMemoryException();
+        };
+        try
+        {
+            Assert.That(() => BufferPool.Rent(Length, lasting: true), Throws.TypeOf<OutOfMemoryException>());
+        }
+        finally
+        {
+            BufferPool.Allocating = null;
+        }
+        Assert.That((BufferPool.Rented, BufferPool.Pooled, BufferPool.Peak), Is.EqualTo((rented, pooled, peak)));
+        Buffer buffer = BufferPool.Rent(Length, lasting: true);
+        Assert.That(BufferPool.Rented, Is.EqualTo(rented + buffer.Capacity).And.EqualTo(BufferPool.Peak));
+        BufferPool.Return(buffer);
+    }
+
     /// <summary>
     /// Random rents and returns: no two rented buffers share a float, and when all are back, the wholes are whole and the counts are right.
     /// </summary>

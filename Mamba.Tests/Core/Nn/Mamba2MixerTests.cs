@@ -91,6 +91,21 @@ internal sealed class Mamba2MixerTests
             Assert.That(() => mixer.Step(Numbers.Random(1, 2, 12), new Mamba2State(2, other)), Throws.TypeOf<ShapeException>());
         SequenceState foreign = new MambaState(2, new MambaConfig(12));
         Assert.That(() => mixer.Step(Numbers.Random(1, 2, 12), foreign), Throws.TypeOf<ShapeException>());
+        foreach (Mamba2Config bad in new[]
+                 {
+                     s_config with { AInitRange = (0, 16) }, s_config with { AInitRange = (2, 1) },
+                     s_config with { AInitRange = (double.NaN, 1) }, s_config with { AInitRange = (1, double.PositiveInfinity) },
+                     s_config with { DtMin = 0 }, s_config with { DtMax = 1e-4 },
+                 })
+        {
+            ParameterStore store = new();
+            Assert.That(
+                () => new Mamba2Mixer(new Scope(store), bad), Throws.ArgumentException.With.Message.Contains("0 < low <= high"), $"{bad}");
+            Assert.That(store.All, Is.Empty);
+        }
+        ParameterStore same = new();
+        _ = new Mamba2Mixer(new Scope(same), s_config with { AInitRange = (2, 2) });
+        Assert.That(same["A_log"].Span.ToArray(), Is.All.EqualTo((float)Math.Log(2)));
         foreach (Mamba2Config odd in new[] { s_config with { HeadDim = 5 }, s_config with { HeadDim = 0 }, s_config with { NGroups = 3 } })
             Assert.That(
                 () => new Mamba2Mixer(new Scope(new ParameterStore()), odd), Throws.ArgumentException.With.Message.Contains("Mamba2Mixer"));

@@ -124,6 +124,8 @@ internal sealed class Mamba3MixerTests(VectorWidth width) : WidthFixture(width)
                  })
             Assert.That(
                 () => new Mamba3Mixer(scope / "bad", bad), Throws.InstanceOf<ArgumentException>().With.Message.Contains("Mamba3Config"));
+        foreach (Mamba3Config bad in new[] { s_small with { DtMin = 0 }, s_small with { DtMax = 1e-4 } })
+            Assert.That(() => new Mamba3Mixer(scope / "bad", bad), Throws.ArgumentException.With.Message.Contains("0 < low <= high"));
         Mamba3Mixer mixer = Mixer(s_small);
         SequenceState state = mixer.NewState(2);
         foreach (Tensor token in new[] { Numbers.Random(1, 2, 9), Numbers.Random(1, 1, 10), Numbers.Random(1, 2, 1, 10) })

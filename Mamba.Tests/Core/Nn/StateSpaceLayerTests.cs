@@ -8,7 +8,7 @@ namespace Mamba.Tests.Core;
 internal sealed class StateSpaceLayerTests
 {
     /// <summary>Convolution and scan differ by the rounding of Abar to float32, which a memory of some 1,000 tokens adds up.</summary>
-    private const double Bound = 3e-5;
+    private const double Bound = 3e-5, StateBound = 1e-4;
     private const int Width = 6, Length = 40;
 
     public static IEnumerable<TestCaseData> Systems =>
@@ -35,8 +35,9 @@ internal sealed class StateSpaceLayerTests
         ISequenceMixer layer = create(new Scope(store));
         Tensor x = Numbers.Random(5, 2, Length, Width), cotangent = Numbers.Random(6, 2, Length, Width);
         x.RequiresGrad = true;
-        float[][] convolution = Differentiate(x => layer.Forward(x)), scan = Differentiate(x => Scan(layer, x, null).Output);
-        float[][] steps = Differentiate(x =>
+        float[][] convolution = Differentiate(store, x, cotangent, () => layer.Forward(x));
+        float[][] scan = Differentiate(store, x, cotangent, () => Scan(layer, x, null).Output);
+        float[][] steps = Differentiate(store, x, cotangent, () =>
         {
             Tensor? state = null;
             List<Tensor> outputs = [];
@@ -47,23 +48,26 @@ internal sealed class StateSpaceLayerTests
             }
             return Ops.Concat([.. outputs], axis: 1);
         });
+        AreClose(store, convolution, scan, Bound, "scan");
+        AreClose(store, convolution, steps, Bound, "steps");
+    }
+
+    /// <summary>The output, the gradient of x and those of the parameters.</summary>
+    private static float[][] Differentiate(ParameterStore store, Tensor x, Tensor cotangent, Func<Tensor> form)
+    {
+        store.ZeroGrad();
+        x.ZeroGrad();
+        using Tape tape = new();
+        Tensor y = form();
+        tape.Backward(y, cotangent);
+        return [y.Span.ToArray(), x.Grad!.Value.Span.ToArray(), .. store.Parameters.Select(p => p.Tensor.Grad!.Value.Span.ToArray())];
+    }
+
+    private static void AreClose(ParameterStore store, float[][] expected, float[][] actual, double bound, string form)
+    {
         string[] names = ["output", "gradient of x", .. store.Parameters.Select(p => $"gradient of {p.Name}")];
         for (int i = 0; i < names.Length; i++)
-        {
-            double[] expected = Array.ConvertAll(convolution[i], v => (double)v);
-            GradCheck.Close(expected, scan[i], Bound, $"scan: {names[i]}");
-            GradCheck.Close(expected, steps[i], Bound, $"steps: {names[i]}");
-        }
-
-        float[][] Differentiate(Func<Tensor, Tensor> form)
-        {
-            store.ZeroGrad();
-            x.ZeroGrad();
-            using Tape tape = new();
-            Tensor y = form(x);
-            tape.Backward(y, cotangent);
-            return [y.Span.ToArray(), x.Grad!.Value.Span.ToArray(), .. store.Parameters.Select(p => p.Tensor.Grad!.Value.Span.ToArray())];
-        }
+            GradCheck.Close(Array.ConvertAll(expected[i], v => (double)v), actual[i], bound, $"{form}: {names[i]}");
     }
 
     /// <summary>
@@ -152,13 +156,100 @@ internal sealed class StateSpaceLayerTests
         Assert.That(() => layer.Forward(Numbers.Random(1, 2, 3, Width + 1)), Throws.TypeOf<ShapeException>());
     }
 
-    public static IEnumerable<TestCaseData> AllMixers =>
+    public static IEnumerable<TestCaseData> SelectiveMixers =>
     [
-        .. Mixers,
         Case("Mamba", s => new MambaMixer(s, new MambaConfig(Width))),
         Case("Mamba-2", s => new Mamba2Mixer(s, new Mamba2Config(Width) { HeadDim = 4, DState = 8 })),
         Case("Mamba-3", s => new Mamba3Mixer(s, new Mamba3Config(Width) { HeadDim = 4, DState = 8 })),
     ];
+
+    public static IEnumerable<TestCaseData> AllMixers =>
+        [.. Mixers, .. SelectiveMixers, Case("Attention", s => new CausalAttention(s, new CausalAttentionConfig(Width, 2, 3 * Length)))];
+
+    [TestCaseSource(nameof(AllMixers))]
+    public void A_part_after_an_empty_state_has_the_gradients_of_the_whole_sequence(Func<Scope, ISequenceMixer> create)
+    {
+        ParameterStore store = new(seed: 4);
+        ISequenceMixer layer = create(new Scope(store));
+        Tensor x = Numbers.Random(5, 2, Length, Width), cotangent = Numbers.Random(6, 2, Length, Width);
+        x.RequiresGrad = true;
+        SequenceState state = layer.NewState(2);
+        float[][] whole = Differentiate(store, x, cotangent, () => layer.Forward(x));
+        AreClose(store, whole, Differentiate(store, x, cotangent, () => layer.Forward(x, null, state)), StateBound, "part");
+    }
+
+    /// <summary>No earlier output depends on the last tokens, so their gradient is the same with the earlier ones in a state.</summary>
+    [TestCaseSource(nameof(AllMixers))]
+    public void A_later_part_has_its_gradients_although_the_state_moves_on(Func<Scope, ISequenceMixer> create)
+    {
+        const int First = 9;
+        ISequenceMixer layer = create(new Scope(new ParameterStore(seed: 4)));
+        Tensor x = Numbers.Random(5, 2, Length, Width), cotangent = Numbers.Random(6, 2, Length - First, Width);
+        Tensor earlier = Ops.Slice(x, 1, 0, First), later = Ops.Slice(x, 1, First, Length - First);
+        double[] expected = Gradient(() => Ops.Slice(layer.Forward(Ops.Concat([earlier, later], axis: 1)), 1, First, Length - First));
+        SequenceState state = layer.NewState(2);
+        layer.Forward(earlier, null, state);
+        double[] actual = Gradient(() =>
+        {
+            Tensor y = layer.Forward(later, null, state);
+            layer.Forward(x, null, state);
+            return y;
+        });
+        GradCheck.Close(expected, Array.ConvertAll(actual, g => (float)g), StateBound, "gradient of the later tokens");
+
+        double[] Gradient(Func<Tensor> form)
+        {
+            later.RequiresGrad = true;
+            later.ZeroGrad();
+            using Tape tape = new();
+            tape.Backward(form(), cotangent);
+            return later.Grad!.Value.ToDouble();
+        }
+    }
+
+    [TestCaseSource(nameof(SelectiveMixers))]
+    public void What_fails_before_the_scan_leaves_the_state(Func<Scope, ISequenceMixer> create)
+    {
+        ISequenceMixer layer = create(new Scope(new ParameterStore(seed: 4)));
+        SequenceState state = layer.NewState(2);
+        Tensor token = Numbers.Random(1, 2, Width);
+        layer.Step(token, state);
+        float[][] before = [.. state.Tensors.Select(t => t.Span.ToArray())];
+        FailingObserver observer = new();
+        Assert.That(() => observer.Watch(() => layer.Step(token, state)), Throws.TypeOf<InvalidTimeZoneException>());
+        for (int i = 0; i < before.Length; i++) Assert.That(state.Tensors[i].Span.ToArray(), Is.EqualTo(before[i]), $"state {i}");
+    }
+
+    private sealed class FailingObserver : LayerObserver
+    {
+        public override void Scan(ObservedScan scan) => throw new InvalidTimeZoneException();
+    }
+
+    [Test]
+    public void A_sum_of_one_direction_is_not_halved()
+    {
+        MambaMixer plain = new(new Scope(new ParameterStore(seed: 4)), new MambaConfig(Width));
+        MambaMixer divided = new(new Scope(new ParameterStore(seed: 4)), new MambaConfig(Width) { DivideOut = true });
+        Tensor x = Numbers.Random(5, 1, 1, Width);
+        float[] expected = plain.Forward(x).Span.ToArray();
+        Assert.That(divided.Forward(x).Span.ToArray(), Is.EqualTo(expected));
+        Tensor step = divided.Step(x.Reshape(1, Width), divided.NewState(1));
+        GradCheck.Close(Array.ConvertAll(expected, v => (double)v), step.Span, Bound, "step");
+    }
+
+    /// <summary>As in S4's code, the form in which C is stored does not change the function that a new layer starts with.</summary>
+    [Test]
+    public void A_new_layer_starts_with_the_same_C_in_both_forms()
+    {
+        ParameterStore store = new(seed: 4), stored = new(seed: 4);
+        S4 layer = new(new Scope(store), new S4Config(Width, 16)), other = new(new Scope(stored), new S4Config(Width, 16, Length));
+        Tensor x = Numbers.Random(5, 2, Length, Width);
+        GradCheck.Close(layer.Forward(x).ToDouble(), other.Forward(x).Span, 1e-3, "output");
+        const string C = "layer.kernel.C";
+        Assert.That(stored[C].Span.ToArray(), Is.Not.EqualTo(store[C].Span.ToArray()));
+        foreach ((string name, Tensor tensor) in store.All.Where(p => p.Name != C))
+            Assert.That(stored[name].Span.ToArray(), Is.EqualTo(tensor.Span.ToArray()), name);
+    }
 
     [TestCaseSource(nameof(AllMixers))]
     public void A_residual_of_another_shape_is_refused_before_the_state_moves(Func<Scope, ISequenceMixer> create)

@@ -54,6 +54,20 @@ internal sealed class ScalarTests(VectorWidth width)
     }
 
     [Test]
+    public void Its_shape_is_that_without_extents_however_it_is_made()
+    {
+        using IDisposable _ = Isa.Use(width);
+        foreach (Shape shape in new Shape[] { default, new(), new([]), Tensor.Full(3f).Shape })
+        {
+            Assert.That((shape.Rank, shape.Count), Is.EqualTo((0, 1)));
+            Assert.That(shape, Is.EqualTo(new Shape([])));
+        }
+        Tensor two = Tensor.Full(2f, new Shape());
+        Assert.That(two.Item(), Is.EqualTo(2f));
+        Assert.That(Ops.Add(two, Tensor.Full(1f, 3)).Span.ToArray(), Is.EqualTo(new[] { 3f, 3f, 3f }));
+    }
+
+    [Test]
     public void It_has_no_other_dimension()
     {
         Tensor x = Tensor.Full(3f);

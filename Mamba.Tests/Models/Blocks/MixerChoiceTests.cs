@@ -53,6 +53,61 @@ internal sealed class MixerChoiceTests
         Assert.That(y.Span.ToArray(), Is.All.Matches<float>(float.IsFinite));
     }
 
+    /// <summary>The authors' rule for convolutions is for these alone, and not for all that has three dimensions.</summary>
+    [Test]
+    public void Parameters_of_a_mixer_start_as_the_mixer_has_them([Values] MixerKind kind)
+    {
+        const ulong Seed = 3;
+        ModelEntry entry = Registry.Find("ul-vm-unet");
+        ParameterStore store = entry.Create(entry.Config with { Mixer = kind }, Seed).Parameters;
+        string[] convolutions = kind == MixerKind.Mamba3 ? ["get_all_att.weight"] : ["conv1d.weight", "get_all_att.weight"];
+        HashSet<string> seen = [];
+        foreach ((string name, Tensor tensor) in store.Parameters.Where(p => p.Tensor.Shape.Rank == 3))
+        {
+            string? convolution = Array.Find(convolutions, ending => name.EndsWith(ending, StringComparison.Ordinal));
+            Initializer expected = convolution is not null ? Init.KaimingNormal(tensor.Shape[2] * tensor.Shape[0])
+                : name.EndsWith("_bias", StringComparison.Ordinal) ? Init.Ones
+                : Init.Normal(Math.Sqrt(0.5));
+            float[] values = new float[tensor.Count];
+            expected(values, new RandomStream(Seed, name));
+            Assert.That(tensor.Span.ToArray(), Is.EqualTo(values), name);
+            seen.Add(convolution ?? name[(name.LastIndexOf('.') + 1)..]);
+        }
+        string[] others = kind switch
+        {
+            MixerKind.Mamba3 => ["B_bias", "C_bias"],
+            MixerKind.S4d => ["C"],
+            _ => [],
+        };
+        Assert.That(seen, Is.EquivalentTo(convolutions.Concat(others)));
+    }
+
+    /// <summary>A model that is made in a store changes nothing that is there, and starts as it would alone in such a place.</summary>
+    [Test]
+    public void A_model_gives_initial_values_to_its_own_parameters_alone([Values("vim", "ul-vm-unet")] string name)
+    {
+        ModelEntry entry = Registry.Find(name);
+        ModelConfig config = name == "vim" ? entry.Config with { ImageSize = 16, Width = 12, Depth = 2, DropPath = 0 } : entry.Config;
+        ParameterStore store = new(seed: 3), alone = new(seed: 3);
+        Scope root = new(store);
+        entry.Build(root / "subnet", config);
+        foreach ((_, Tensor tensor) in store.All) tensor.Span.Fill(5f); // as if loaded
+        entry.Build(root / "second", config);
+        entry.Build(new Scope(alone) / "second", config);
+        foreach ((string parameter, Tensor tensor) in store.All)
+            if (alone.Contains(parameter)) Assert.That(tensor.Span.ToArray(), Is.EqualTo(alone[parameter].Span.ToArray()), parameter);
+            else Assert.That(tensor.Span.ToArray(), Is.All.EqualTo(5f), parameter);
+
+        // The name of the place has no part in the rule.
+        ParameterStore plain = new(seed: 3), renamed = new(seed: 3);
+        entry.Build(new Scope(plain) / "a", config);
+        entry.Build(new Scope(renamed) / "subnet.att_proj", config);
+        foreach ((string parameter, Tensor tensor) in plain.All)
+            Assert.That(
+                renamed["subnet.att_proj" + parameter[1..]].Span.ContainsAnyExcept(0f), Is.EqualTo(tensor.Span.ContainsAnyExcept(0f)),
+                parameter);
+    }
+
     [Test]
     public void A_file_names_its_mixer()
     {

@@ -140,6 +140,19 @@ internal sealed class GeneratorTests
     }
 
     [Test]
+    public void A_prompt_can_be_stopped_before_each_part()
+    {
+        using LanguageModel model = Make(out int vocabulary);
+        CancellationToken stopped = new(canceled: true);
+        TokenGenerator generator = new(model, new(), vocabulary);
+        Assert.That(() => generator.Read([1, 2, 3], stopped), Throws.InstanceOf<OperationCanceledException>());
+        LanguageState state = model.NewState(1);
+        Assert.That(
+            () => model.Prefill(Tensor.Zeros(1, 4), state, 2, stopped), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(state.Position, Is.Zero, "nothing was read");
+    }
+
+    [Test]
     public void A_warmed_up_token_allocates_nothing([Values] bool greedy)
     {
         using LanguageModel model = Make(out int vocabulary);

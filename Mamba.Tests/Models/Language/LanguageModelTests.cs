@@ -1,6 +1,7 @@
 using Mamba.Core;
 using Mamba.Core.Memory;
 using Mamba.Core.Nn;
+using Mamba.Models.Blocks;
 using Mamba.Models.Language;
 
 namespace Mamba.Tests.Models;
@@ -79,6 +80,34 @@ internal sealed class LanguageModelTests
         Assert.That(weight.ToArray().Max(MathF.Abs), Is.InRange(0.95f * bound, bound));
         double deviation = Math.Sqrt(model.Parameters["backbone.embedding.weight"].Span.ToArray().Average(x => (double)x * x));
         Assert.That(deviation, Is.EqualTo(0.02).Within(0.002));
+    }
+
+    [Test]
+    public void Biases_of_linear_layers_start_at_0_as_in_mamba_ssm()
+    {
+        LanguageModelConfig config = s_small with { Mamba2 = new Mamba2Options { Bias = true } };
+        using LanguageModel model = LanguageRegistry.Find("mamba2-lm").Create(config);
+        foreach (string layer in new[] { "in_proj", "out_proj" })
+            Assert.That(model.Parameters[$"backbone.layers.1.mixer.{layer}.bias"].Span.ToArray(), Is.All.Zero, layer);
+        Assert.That(model.Parameters["backbone.layers.1.mixer.conv1d.bias"].Span.ToArray(), Has.Some.Not.Zero);
+        Assert.That(model.Parameters["backbone.layers.1.mixer.dt_bias"].Span.ToArray(), Is.All.Not.Zero);
+    }
+
+    [Test]
+    public void A_model_leaves_the_others_in_its_store_as_they_are([Values("mamba-lm", "transformer-lm")] string name)
+    {
+        LanguageEntry entry = LanguageRegistry.Find(name);
+        ParameterStore store = new(seed: 7);
+        Scope root = new(store);
+        _ = entry.Build(root / "first", s_small);
+        foreach ((_, Tensor tensor) in store.All) tensor.Span.Fill(5f); // as if loaded
+        LanguageModelConfig deeper = s_small with { Depth = 3 };
+        _ = entry.Build(root / "second", deeper);
+        ParameterStore alone = new(seed: 7);
+        _ = entry.Build(new Scope(alone) / "second", deeper);
+        foreach ((string parameter, Tensor tensor) in store.All)
+            if (alone.Contains(parameter)) Assert.That(tensor.Span.ToArray(), Is.EqualTo(alone[parameter].Span.ToArray()), parameter);
+            else Assert.That(tensor.Span.ToArray(), Is.All.EqualTo(5f), parameter);
     }
 
     [Test]

@@ -45,6 +45,20 @@ internal sealed class ScalingTests
         Assert.That(m.Points.Select(p => p.Length), Is.EqualTo(new[] { 16 }));
     }
 
+    [Test]
+    public void A_length_that_does_not_fit_is_left_out_and_told()
+    {
+        ScalingBudget endless = new(0.001, double.PositiveInfinity);
+        ScalingMeasurement m = ScalingMeasurement.Of(SequenceLayer.All[0], false, [16, 1 << 30], endless);
+        Assert.That(m.Points.Select(p => p.Length), Is.EqualTo(new[] { 16 }));
+        Assert.That(m.TooLarge, Is.EqualTo(1 << 30));
+        Assert.That(ScalingMeasurement.Of(SequenceLayer.All[0], false, [16], endless).TooLarge, Is.Null);
+        ScalingPoint[] shorter = [new(256, 1, 1000)];
+        Assert.That(ScalingMeasurement.Fits(shorter, 1024, 3999), Is.False, "four times the length needs 4000 bytes or more");
+        Assert.That(ScalingMeasurement.Fits(shorter, 1024, 4000));
+        Assert.That(ScalingMeasurement.Fits([], 1024, 1), "nothing is known yet");
+    }
+
     private static IEnumerable<string> Names => SequenceLayer.All.Select(layer => layer.Name);
 
     private static ScalingMeasurement Of(Func<double, double> milliseconds, Func<int, long> bytes) =>

@@ -1,3 +1,4 @@
+using Mamba.Core;
 using Mamba.Core.Memory;
 using Mamba.Models.Data;
 using Mamba.Models.Data.Sets;
@@ -55,6 +56,9 @@ internal sealed class ValueTaskTests
         Assert.That(task.Labels, Is.EqualTo(new[] { "high", "low" }));
         Assert.That(
             new[] { SplitPart.Train, SplitPart.Val, SplitPart.Test }.Select(part => task.Count(part)), Is.EqualTo(new int?[] { 15, 1, 4 }));
+        int[] others = [.. Enumerable.Range(0, 20).Except(task.Samples(SplitPart.Test))];
+        new RandomStream(4, "signals.split").Shuffle(others.AsSpan());
+        Assert.That(task.Samples(SplitPart.Val), Is.EqualTo(others[..1]), "the first of a shuffled tenth, as ever");
         using MemoryScope scope = new();
         SequenceBatch test = task.Batch(SplitPart.Test, 0, 4);
         Assert.That(test.Targets.Order(), Is.EqualTo(new[] { 0, 0, 1, 1 }), "a fifth of each class");
@@ -85,6 +89,46 @@ internal sealed class ValueTaskTests
         Assert.That(task.Length, Is.EqualTo(3));
         Assert.That(
             new[] { SplitPart.Train, SplitPart.Val, SplitPart.Test }.Select(part => task.Count(part)), Is.EqualTo(new int?[] { 2, 2, 2 }));
+    }
+
+    [Test]
+    public void No_class_loses_its_last_training_recording()
+    {
+        using TemporaryFolder folder = new();
+        for (int i = 0; i < 12; i++) folder.Write($"a/{i}.csv", "1\n2\n"u8.ToArray());
+        foreach (string label in new[] { "b", "c", "d", "e" })
+            for (int i = 0; i < 2; i++) folder.Write($"{label}/{i}.csv", "1\n2\n"u8.ToArray());
+        SignalFolder signals = new(folder.Root);
+        for (ulong seed = 0; seed < 20; seed++)
+        {
+            RecordedSignals task = new(signals, null, seed);
+            Assert.That(Labels(SplitPart.Train).Distinct(), Is.EquivalentTo(Enumerable.Range(0, 5)), $"seed {seed}");
+            Assert.That(Labels(SplitPart.Val), Is.EqualTo(new[] { 0 }), $"seed {seed}");
+
+            IEnumerable<int> Labels(SplitPart part) => task.Samples(part).Select(i => signals.Signals[i].Label);
+        }
+    }
+
+    [TestCase(5, 1, "1 recording of class b, which would be the test, and none to train on; expected at least 2 of each class")]
+    [TestCase(2, 2, "4 sequences leave none for validation; expected more")]
+    public void A_class_needs_recordings_for_training_and_test(int first, int second, string message)
+    {
+        using TemporaryFolder folder = new();
+        foreach ((string label, int count) in new[] { ("a", first), ("b", second) })
+            for (int i = 0; i < count; i++) folder.Write($"{label}/{i}.csv", "1\n2\n"u8.ToArray());
+        SignalFolder signals = new(folder.Root);
+        Assert.That(
+            () => new RecordedSignals(signals, null, seed: 0), Throws.TypeOf<DatasetException>().With.Message.Contains(message));
+    }
+
+    [TestCase("train-images-idx3-ubyte.gz", SequenceTasks.MnistSequence)]
+    [TestCase("cifar-10-batches-bin/data_batch_1.bin", SequenceTasks.Cifar10Sequence)]
+    [TestCase("yes/1.wav", SequenceTasks.Signals)]
+    public void A_folder_has_the_recipe_of_its_task(string file, string task)
+    {
+        using TemporaryFolder folder = new();
+        folder.Write(file, []);
+        Assert.That(SequenceRecipe.Of(folder.Root), Is.EqualTo(SequenceRecipe.Of(task)));
     }
 
     [Test]

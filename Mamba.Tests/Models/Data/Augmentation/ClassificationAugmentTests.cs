@@ -86,6 +86,34 @@ internal sealed class ClassificationAugmentTests
         Assert.That(new RandAugment { Operations = 0 }.Apply(image, two), Is.SameAs(image));
     }
 
+    [TestCase(-32768, 31_744), TestCase(0, 31_744)]
+    public void Levels_of_signed_values_and_of_those_with_an_offset_remain(int origin, int first)
+    {
+        ushort[] samples = [.. Enumerable.Range(0, 4096).Select(i => (ushort)(first + i))];
+        Image image = new(64, 64, 1, samples) { Origin = origin };
+        for (int i = 0; i < 40; i++)
+        {
+            Image changed = new RandAugment { Operations = 1 }.Apply(image, new RandomStream(3, $"{i}"));
+            Assert.That(changed.Origin, Is.EqualTo(origin));
+            Assert.That(changed.Samples16.Distinct().Count(), Is.GreaterThan(100), "a posterized picture has 128");
+            Assert.That(changed.Samples16.Min(), Is.GreaterThanOrEqualTo(first), "outside is the smallest value");
+            Assert.That(changed.Samples16.Max(), Is.LessThanOrEqualTo(first + 4095));
+        }
+    }
+
+    [TestCase(4095), TestCase(65535), TestCase(20)]
+    public void Unsigned_values_from_0_keep_the_highest_8_of_their_bits(int largest)
+    {
+        ushort[] samples = [.. Enumerable.Range(0, 4096).Select(i => (ushort)(i * largest / 4095))];
+        Image image = new(64, 64, 1, samples);
+        for (int i = 0; i < 20; i++)
+        {
+            Image high = new RandAugment().Apply(image.HighBits(image.UsedBits), new RandomStream(3, $"{i}"));
+            Image changed = new RandAugment().Apply(image, new RandomStream(3, $"{i}"));
+            Assert.That(changed.Samples16, Is.EqualTo(high.FromHighBits(image.UsedBits, 0).Samples16));
+        }
+    }
+
     [Test]
     public void Crops_and_flips_are_all_those_that_there_are([Values(1, 3)] int channels)
     {

@@ -32,6 +32,12 @@ internal static class NiftiSamples
         public string? Magic { get; init; }
 
         public int Extensions { get; init; }
+
+        /// <summary>The codes of the quaternion and of the factors: 0 where there are none.</summary>
+        public (int Quaternion, int Factors) Codes { get; init; } = (1, 2);
+
+        /// <summary>A quaternion and its offset of 3 numbers each, and 3 rows of 4 factors.</summary>
+        public double[] Transformation { get; init; } = [.. Enumerable.Range(0, 18).Select(i => 0.5 * i - 3)];
     }
 
     public static byte[] File(Spec spec, params double[] values)
@@ -60,9 +66,9 @@ internal static class NiftiSamples
         header[123] = (byte)spec.Units;
         PutSingle(header, spec.Big, 124, 77); // the brightest value for display
         "kept"u8.CopyTo(header.AsSpan(148)); // a description
-        Put(header, spec.Big, 252, 2, 1);
-        Put(header, spec.Big, 254, 2, 2);
-        for (int i = 0; i < 18; i++) PutSingle(header, spec.Big, 256 + 4 * i, 0.5 * i - 3);
+        Put(header, spec.Big, 252, 2, spec.Codes.Quaternion);
+        Put(header, spec.Big, 254, 2, spec.Codes.Factors);
+        for (int i = 0; i < 18; i++) PutSingle(header, spec.Big, 256 + 4 * i, spec.Transformation[i]);
         System.Text.Encoding.Latin1.GetBytes(spec.Magic ?? "n+1\0").CopyTo(header, 344);
         return header;
     }
@@ -80,9 +86,9 @@ internal static class NiftiSamples
         PutDouble(header, spec.Big, 184, spec.Intercept);
         PutDouble(header, spec.Big, 192, 77);
         "kept"u8.CopyTo(header.AsSpan(240));
-        Put(header, spec.Big, 344, 4, 1);
-        Put(header, spec.Big, 348, 4, 2);
-        for (int i = 0; i < 18; i++) PutDouble(header, spec.Big, 352 + 8 * i, 0.5 * i - 3);
+        Put(header, spec.Big, 344, 4, spec.Codes.Quaternion);
+        Put(header, spec.Big, 348, 4, spec.Codes.Factors);
+        for (int i = 0; i < 18; i++) PutDouble(header, spec.Big, 352 + 8 * i, spec.Transformation[i]);
         Put(header, spec.Big, 500, 4, spec.Units);
         return header;
     }

@@ -63,6 +63,28 @@ internal sealed class NiftiTests : FormatTest
     }
 
     [Test]
+    public void Factors_or_else_a_quaternion_say_where_voxels_lie([Values] bool big, [Values] bool second)
+    {
+        double half = Math.Sqrt(0.5);
+        double[] still = [0, 0, 0, -9, -8, -7, .. new double[12]], turned = [0, 0, half, -9, -8, -7, .. new double[12]];
+        double[] factors = [.. new double[6], 2, 0, 0, 1, 0, 2, 0, 1, 0, 0, 2, 1];
+        Spec spec = new() { Big = big, Second = second, Codes = (1, 0), Transformation = still };
+        Lies(spec, 0.5, 0, 0, -9, 0, 0.75, 0, -8, 0, 0, 3, -7);
+        Lies(spec with { Sizes = [-1, 0.5, 0.75, 3, 0, 0, 0, 0] }, 0.5, 0, 0, -9, 0, 0.75, 0, -8, 0, 0, -3, -7);
+        Lies(spec with { Transformation = turned }, 0, -0.75, 0, -9, 0.5, 0, 0, -8, 0, 0, 3, -7);
+        Lies(spec with { Codes = (1, 1), Transformation = factors }, 2, 0, 0, 1, 0, 2, 0, 1, 0, 0, 2, 1);
+        Lies(spec with { Codes = (0, 1), Transformation = factors, Units = 1 }, [.. factors[6..].Select(factor => 1000 * factor)]);
+        Assert.That(Header(spec with { Codes = (0, 0) }).Affine, Is.Null);
+        factors[6] = double.NaN;
+        Assert.That(Header(spec with { Codes = (1, 1), Transformation = factors }).Affine, Is.Null, "a NaN says nothing");
+
+        static void Lies(Spec spec, params double[] affine) =>
+            Assert.That(Header(spec).Affine, Is.EqualTo(affine).Within(1e-5));
+
+        static NiftiHeader Header(Spec spec) => new(NiftiSamples.File(spec, s_ramp)[..(spec.Second ? 540 : 348)]);
+    }
+
+    [Test]
     public void Slices_are_cut_in_the_order_of_the_file_and_put_back()
     {
         Volume volume = Read(NiftiSamples.File(new Spec { Extensions = 5000 }, s_ramp)); // x + 2 y + 6 z

@@ -116,7 +116,10 @@ internal sealed class OtherFormatTests : FormatTest
         Assert.That((mask.Encoding, mask.Values), Is.EqualTo((MaskEncoding.Alpha, new[] { 0, 255 })));
         byte[] opaque = [0, 1, 1, 1, 255, 3, 3, 3, 255];
         mask = ImageFile.DecodeMask("x", Pictures.Png(2, 1, 8, 6, 0, opaque));
-        Assert.That((mask.Encoding, mask.Values), Is.EqualTo((MaskEncoding.Gray, new[] { 1, 3 })));
+        Assert.That((mask.Encoding, mask.Values, mask.Opacity), Is.EqualTo((MaskEncoding.Gray, new[] { 1, 3 }, (byte?)null)));
+        byte[] clear = [0, 9, 9, 9, 0, 9, 9, 9, 0];
+        mask = ImageFile.DecodeMask("x", Pictures.Png(2, 1, 8, 6, 0, clear));
+        Assert.That((mask.Encoding, mask.Values, mask.Opacity), Is.EqualTo((MaskEncoding.Gray, new[] { 9, 9 }, (byte?)0)));
         byte[] wide = [0, 0x12, 0x34, 0xFF, 0xFF];
         mask = ImageFile.DecodeMask("x", Pictures.Png(2, 1, 16, 0, 0, wide));
         Assert.That((mask.Encoding, mask.Values), Is.EqualTo((MaskEncoding.Gray, new[] { 0x1234, 0xFFFF })));
@@ -150,6 +153,9 @@ internal sealed class OtherFormatTests : FormatTest
         AssertSame(Load("tail.jpg", file[..^2]), ImageFile.Decode("x", file));
         ImageWithNotes few = ImageFile.Read(Folder.Write("few.jpg", file[..^40]));
         Assert.That(few.Notes, Has.Count.EqualTo(1).And.One.Contains("cut short"));
+        Assert.That(
+            () => ImageFile.DecodeMask("few.jpg", file[..^40]),
+            Throws.TypeOf<ImageException>().With.Message.StartsWith("few.jpg: cut short; about ").And.Message.Contains("a whole mask"));
         AssertRefused("half.jpg", file[..(file.Length / 2)], "cut short");
     }
 

@@ -157,6 +157,7 @@ internal sealed class TiffTests : FormatTest
         Image image = ImageFile.Decode("x", file);
         Assert.That(image.Samples16.Select(v => v + image.Origin), Is.EqualTo(new[] { -1024, 0, 3071 }));
         Assert.That(ImageFile.DecodeMask("x", file).Values, Is.EqualTo(new[] { -1024, 0, 3071 }));
+        Assert.That(image.To8Bit().Pixels, Is.EqualTo(new byte[] { 0, 64, 255 }), "a quarter of the way from the smallest to the largest");
     }
 
     [Test]

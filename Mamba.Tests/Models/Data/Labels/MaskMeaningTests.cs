@@ -1,5 +1,6 @@
 using Mamba.Models.Data;
 using Mamba.Models.Data.Labels;
+using Mamba.Models.Files;
 using Mamba.Tests.Support;
 
 namespace Mamba.Tests.Models;
@@ -184,6 +185,105 @@ internal sealed class MaskMeaningTests
         Assert.That(Read([soft]).Knows([MaskValues.Of(soft)]), Is.False, "a threshold says nothing about other masks");
     }
 
+    [Test]
+    public void Masks_of_another_encoding_or_palette_are_not_known()
+    {
+        MaskMeaning gray = Read([Gray(0, 255)]);
+        RawMask red = Color(0, 0xFF0000), voc = Indices([0, 0x800000, 0x008000, 0x808000]);
+        Assert.That(gray.Knows([MaskValues.Of(Gray(255, 0))]), Is.True);
+        Assert.That(gray.Knows([MaskValues.Of(red)]), Is.False, "red has no blue, and is not black");
+        Assert.That(gray.Knows([MaskValues.Of(voc)]), Is.False);
+        Assert.That(
+            () => gray.Apply("b.png", red),
+            Throws.TypeOf<DatasetException>().With.Message.EqualTo("b.png: has colors; expected values, as the other masks have"));
+
+        MaskMeaning indices = Read([voc]);
+        RawMask other = Indices([0, 0x008000, 0x800000, 0x808000]);
+        foreach (MaskMeaning same in new[] { indices, MasksDocument.Of(indices).ToMeaning(indices.Labels) })
+        {
+            Assert.That(same.Knows([MaskValues.Of(voc)]), Is.True);
+            Assert.That(same.Knows([MaskValues.Of(other)]), Is.False, "the same indices, other colors");
+            Assert.That(() => same.Apply("b.png", other), Throws.TypeOf<DatasetException>().With.Message.Contains("of another palette"));
+        }
+        MaskMeaning older = new MasksDocument("palette", [0, 1, 2, 3], [0, 1, 2, 3]).ToMeaning(indices.Labels);
+        Assert.That(older.Knows([MaskValues.Of(voc)]), Is.False, "older files do not say which palette it was");
+        Assert.That(older.Apply("a", voc).Classes, Is.EqualTo(new byte[] { 0, 1, 2, 3 }));
+
+        MaskMeaning colors = Read([Color(0, 0xFF0000, 0x0000FF)]);
+        Assert.That(colors.Knows([MaskValues.Of(Gray(0, 0))]), Is.True, "a color file that is all black is read as gray");
+        Assert.That(colors.Knows([MaskValues.Of(Indices([0, 0xFF0000]))]), Is.True, "colors are colors");
+        Assert.That(colors.Knows([MaskValues.Of(Gray(0, 1))]), Is.False);
+    }
+
+    [TestCase("background liver kidney spleen", new[] { 0, 1, 3 }, "background liver spleen", "; no mask has 'kidney' (2) of classes.txt")]
+    [TestCase("liver kidney spleen", new[] { 0, 1, 3 }, "background liver spleen", "; no mask has 'kidney' (2) of classes.txt")]
+    [TestCase("background liver", new[] { 0, 1, 3, 4 }, "background liver 3 4", "; classes.txt has no name for 3, 4")]
+    [TestCase("background liver kidney", new[] { 1, 2 }, "background liver kidney", "")]
+    [TestCase("background liver kidney", new[] { 0, 1, 2, 255 }, "background liver kidney", "")]
+    [TestCase("background tumour", new[] { 0, 255 }, "tumour", ""), TestCase("tumour", new[] { 0, 255 }, "tumour", "")]
+    [TestCase("background a b", new[] { 0, 255 }, "lesion", "; classes.txt has no name for 255; no mask has 'a' (1), 'b' (2) of ")]
+    public void The_number_of_a_name_is_its_value(string names, int[] values, string labels, string says)
+    {
+        RawMask mask = Gray([.. values.SelectMany(value => Enumerable.Repeat(value, 6))]);
+        MaskMeaning meaning = MaskReader.Read("d", [MaskValues.Of(mask)], null, names.Split(' '));
+        Assert.That(string.Join(' ', meaning.Labels), Is.EqualTo(labels));
+        string line = meaning.Describe([MaskValues.Of(mask)]);
+        Assert.That(line, Does.Contain(says));
+        if (says.Length == 0) Assert.That(line, Does.Not.Contain("classes.txt"));
+        byte? last = meaning.ClassOf(values.Last(value => value < 255));
+        if (meaning.Labels.Count > 1) Assert.That(last, Is.EqualTo(meaning.Labels.Count - 1));
+    }
+
+    [Test]
+    public void Names_that_may_be_of_several_values_are_refused_and_colors_get_none()
+    {
+        Assert.That(
+            () => MaskReader.Read("d", [MaskValues.Of(Gray(0, 1, 2))], null, ["road", "car", "tree"]),
+            Throws.TypeOf<DatasetException>().With.Message.StartsWith("d: classes.txt begins with 'road', which may be value 0 or 1"));
+        RawMask mask = Color(0, 0xFF0000, 0x0000FF);
+        MaskMeaning meaning = MaskReader.Read("d", [MaskValues.Of(mask)], null, ["background", "tumour", "stroma"]);
+        Assert.That(meaning.Labels, Is.EqualTo(new[] { "background", "#0000FF", "#FF0000" }), "red and blue are equally bright");
+        Assert.That(meaning.Describe([MaskValues.Of(mask)]), Does.EndWith(
+            "; classes.txt names classes and no colors: --labels FILE names them, with a line a class as '#FF0000 stroma'"));
+        mask = Color(0, 0xFF0000);
+        Assert.That(MaskReader.Read("d", [MaskValues.Of(mask)], null, ["tumour"]).Labels, Is.EqualTo(new[] { "tumour" }));
+    }
+
+    [Test]
+    public void Ignored_pixels_beside_many_small_values_are_no_soft_edges()
+    {
+        int[] few = [.. Enumerable.Range(1, 20).SelectMany(value => Enumerable.Repeat(value, 6))];
+        RawMask scribbles = Gray([.. Enumerable.Repeat(0, 200), .. few, .. Enumerable.Repeat(255, 200)]);
+        MaskMeaning meaning = Read([scribbles]);
+        Assert.That((meaning.Threshold, meaning.Ignores, meaning.Labels.Count), Is.EqualTo(((int?)null, true, 21)));
+        int[] edge = [.. Enumerable.Range(0, 200)];
+        RawMask soft = Gray([.. Enumerable.Repeat(0, 999), .. edge, .. Enumerable.Repeat(255, 999)]);
+        Assert.That(Read([soft]).Threshold, Is.EqualTo(127), "levels up to 199 are those of an edge");
+    }
+
+    [Test]
+    public void A_transparent_mask_among_opacities_is_empty()
+    {
+        RawMask lesion = new(3, 1, MaskEncoding.Alpha, [0, 255, 255]), white = Gray(255, 255, 255) with { Opacity = 0 };
+        MaskMeaning meaning = Read([lesion, white]);
+        Assert.That(meaning.Encoding, Is.EqualTo(MaskEncoding.Alpha));
+        Assert.That(meaning.Apply("a", lesion).Classes, Is.EqualTo(new byte[] { 0, 1, 1 }));
+        Assert.That(meaning.Apply("b", white).Classes, Is.All.Zero);
+        Assert.That(meaning.Apply("b", white with { Opacity = 255 }).Classes, Is.All.EqualTo(1));
+        Assert.That(meaning.Describe([MaskValues.Of(lesion), MaskValues.Of(white)]), Does.Contain("absent in 1 images"));
+        Assert.That(Read([lesion, Gray(0, 0, 0)]).Apply("c", Gray(0, 0, 0)).Classes, Is.All.Zero, "black without opacities is empty, too");
+        Refuses([lesion, Gray(0, 255, 0)], "1 masks differ in their opacities alone, 1 others in their colors or gray values");
+    }
+
+    [Test]
+    public void Masks_of_one_bit_beside_colors_or_jpeg_are_refused()
+    {
+        Refuses([Gray(0, 1, 1), Indices([0, 0xFFFFFF])], "1 masks have gray value 1, 1 others colors (#000000, #010101, #FFFFFF)");
+        Assert.That(Read([Gray(0, 255, 255), Indices([0, 0xFFFFFF])]).Labels, Has.Count.EqualTo(1), "white is white");
+        RawMask noisy = Gray(0, 1, 3, 2, 0, 0, 250, 255, 254, 255) with { Lossy = true };
+        Refuses([Gray(0, 1, 1), noisy], "1 masks have values 0 and 1, others are compressed by JPEG");
+    }
+
     private string Text(string text, string name = "labels.txt")
     {
         _folder.Write(name, System.Text.Encoding.UTF8.GetBytes(text));
@@ -194,6 +294,12 @@ internal sealed class MaskMeaningTests
         MaskReader.Read("d", [MaskValues.Of(mask)], MaskLabels.Read(Text(text, name)), null);
 
     private static RawMask Gray(params int[] values) => new(values.Length, 1, MaskEncoding.Gray, values);
+
+    private static RawMask Color(params int[] values) => new(values.Length, 1, MaskEncoding.Color, values);
+
+    /// <summary>A pixel of each index of a palette.</summary>
+    private static RawMask Indices(int[] palette) =>
+        new(palette.Length, 1, MaskEncoding.Palette, [.. Enumerable.Range(0, palette.Length)]) { Palette = palette };
 
     private static MaskMeaning Read(RawMask[] masks) => MaskReader.Read("d", Array.ConvertAll(masks, MaskValues.Of), null, null);
 

@@ -84,10 +84,44 @@ internal sealed class SampleChangesTests
         SegmentationAugment own = new() { Flips = true, Contrast = 0.5f };
         BatchOptions options = new() { Height = 32, Width = 32, Seed = 1, Augment = own };
         SampleChanges changes = new(options, new BatchWriter(options));
-        Assert.That(changes.Apply(sample, 0, 0).Image.Width, Is.EqualTo(20));
+        Assert.That(changes.Apply(sample, 0, 0, 0).Image.Width, Is.EqualTo(20));
         options = options with { Augment = SegmentationAugment.Parse("flips,rotate") };
-        var changed = (SegmentationSample)new SampleChanges(options, new BatchWriter(options)).Apply(sample, 0, 0);
+        var changed = (SegmentationSample)new SampleChanges(options, new BatchWriter(options)).Apply(sample, 0, 0, 0);
         Assert.That((changed.Image.Width, changed.Mask.Width), Is.EqualTo((32, 32)));
+    }
+
+    [Test]
+    public void A_sample_that_a_balanced_epoch_draws_again_is_changed_anew()
+    {
+        Image image = Pictures.Smooth(40, 40, 3);
+        BatchOptions options = new() { BatchSize = 10, Height = 16, Width = 16, Crop = 16, Seed = 3 };
+        float[] Drawn(bool balance, int[] samples)
+        {
+            using MemoryScope memory = new();
+            using BatchLoader loader = new(new Rare(new ClassificationSample(image, 1)), samples, options with { Balance = balance });
+            return loader.Epoch(0).Single().Images.Span.ToArray();
+        }
+
+        // Sample 9 is alone in its stratum, so that every second draw is it.
+        float[][] drawn = [.. Drawn(balance: true, [.. Enumerable.Range(0, 10)]).Chunk(16 * 16 * 3).Where((_, i) => i % 2 == 1)];
+        Assert.That(drawn.Select(crop => string.Join(' ', crop)).Distinct().Count(), Is.EqualTo(5), "each draw is a crop of its own");
+        Assert.That(drawn[0], Is.EqualTo(Drawn(balance: false, [9])), "the first draw is that of an epoch without balance");
+    }
+
+    /// <summary>The same picture ten times; the last one is of another stratum.</summary>
+    private sealed class Rare(Sample sample) : IImageData
+    {
+        public ModelTask Task => ModelTask.Classification;
+
+        public IReadOnlyList<string> Labels => ["a", "b"];
+
+        public int Count => 10;
+
+        public string Name(int index) => $"{index}";
+
+        public int? Stratum(int index) => index == 9 ? 1 : 0;
+
+        public Sample Load(int index) => sample;
     }
 
     private sealed class One(Sample sample) : IImageData

@@ -86,6 +86,25 @@ internal sealed class ClassFolderTests
         Assert.That(() => new ClassFolder(_folder.Root).Load(0), Throws.TypeOf<ImageException>().With.Message.Contains("cat/1.png"));
     }
 
+    [Test]
+    public void What_files_have_besides_or_lack_is_noted_once_a_kind()
+    {
+        byte[] page = Pictures.Marked(8, 6, 1, 1).Pixels;
+        _folder.Write("a/1.png", Pictures.Marked(8, 6, 1, 2));
+        _folder.Write("a/2.tif", Pictures.TiffStack(8, 6, [page, page, page]));
+        _folder.Write("b/3.tif", Pictures.TiffStack(8, 6, [page, page]));
+        _folder.Write("b/4.jpg", Pictures.Jpeg(Pictures.Smooth(64, 64, 3), 1)[..^40]);
+        ClassFolder data = new(_folder.Root);
+        Assert.That(data.Notes, Is.Empty, "no file was read");
+        for (int pass = 0; pass < 2; pass++)
+            for (int i = data.Count - 1; i >= 0; i--) data.Load(i);
+        string[] notes = [.. data.Notes];
+        Assert.That(notes, Has.Length.EqualTo(2));
+        Assert.That(notes, Does.Contain("2 files, the first a/2.tif: a stack; the first of 3 pages is taken"));
+        Assert.That(notes.Single(note => note.Contains("b/4.jpg")), Does.StartWith("b/4.jpg: cut short; about "));
+        Assert.That(data.Without(new HashSet<int> { 0 }).Notes, Is.EqualTo(data.Notes));
+    }
+
     private void Refuses(Func<IImageData> open, string says) =>
         Assert.That(() => open(), Throws.TypeOf<DatasetException>().With.Message.StartsWith(_folder.Root).And.Message.Contains(says));
 }

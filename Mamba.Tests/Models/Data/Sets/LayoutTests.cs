@@ -93,6 +93,29 @@ internal sealed class LayoutTests
         Refuses(new DataOptions { Patients = In("who.csv") }, "names no patient of 2 of 3 images: ann_2, bob_1");
     }
 
+    [TestCase("image,diagnosis,patient\nann_1.png,\"benign, left\",A\n\"ann_2\", \"a \"\"b\"\", c\" ,A\nbob_1,none,\"B, Jr\"", "A|A|B, Jr")]
+    [TestCase("image;note;patient\nann_1;left, big;A\nann_2;;A\nbob_1;none;B", "A|A|B")]
+    [TestCase("patient\tnote\tname\nA\tleft, big; red\tann_1\nA\t\tann_2\nB\t\"x\"\tbob_1", "A|A|B")]
+    [TestCase("ann_1,A,\nann_2,A,\nbob_1,B,", "")]
+    [TestCase("name,patient\nann_1,A,\nann_2,A,\nbob_1,B,", "A|A|B")]
+    public void A_table_has_one_separator_and_quotes_hold_it(string table, string patients)
+    {
+        Write("ann_1.png ann_1_mask.png ann_2.png ann_2_mask.png bob_1.png bob_1_mask.png");
+        _folder.Write("who.csv", System.Text.Encoding.UTF8.GetBytes(table));
+        DataOptions options = new() { Patients = In("who.csv") };
+        if (patients.Length > 0) Assert.That(string.Join('|', Patients(options)), Is.EqualTo(patients));
+        else Refuses(options, "3 columns; expected two");
+    }
+
+    [TestCase("image,diagnosis,patient\nann_1,benign, left,A", "'ann_1,benign, left,A' has 4 fields; expected 3 as in the first line")]
+    [TestCase("ann_1,\"A", "expected quotes around whole fields"), TestCase("\"ann_1\"x,A", "expected quotes around whole fields")]
+    public void A_table_whose_columns_shift_is_refused(string table, string says)
+    {
+        Write("ann_1.png ann_1_mask.png");
+        _folder.Write("who.csv", System.Text.Encoding.UTF8.GetBytes(table));
+        Refuses(new DataOptions { Patients = In("who.csv") }, says);
+    }
+
     [Test]
     public void Options_name_folders_and_endings()
     {
@@ -115,6 +138,32 @@ internal sealed class LayoutTests
         Assert.That((empty.Count, empty.Notes.Single()),
             Is.EqualTo((3, "2 images without a mask: images/b.png, images/c.png taken for background")));
         Assert.That(empty.Load(1).Mask.Classes, Is.All.Zero);
+    }
+
+    [TestCase("images/a_0000.png masks/a.png images/a_0001.png", "images/a_0001.png")]
+    [TestCase("imagesTr/a_0000.png labelsTr/a.png imagesTr/a_0002.png", "imagesTr/a_0002.png")]
+    public void Further_channels_of_pictures_are_refused(string files, string channel)
+    {
+        Write(files);
+        foreach (OnMissingMask choice in new[] { OnMissingMask.Fail, OnMissingMask.Empty })
+            Refuses(new DataOptions { OnMissingMask = choice }, $"1 files are further channels of scans, as {channel}; one channel is ");
+        Assert.That(Open(new DataOptions { OnMissingMask = OnMissingMask.Skip }).Count, Is.EqualTo(1));
+    }
+
+    [Test]
+    public void Frames_of_a_film_are_no_channels()
+    {
+        Write("images/v_0000.png masks/v_0000.png images/v_0001.png");
+        Assert.That(Open(new DataOptions { OnMissingMask = OnMissingMask.Empty }).Count, Is.EqualTo(2));
+    }
+
+    [TestCase("b/benign_(1).png b/benign_(1)_mask.png b/benign_(1)_mask_1.png", "b/benign_(1)_mask_1.png")]
+    [TestCase("images/a.png masks/a_mask.png images/b.png masks/b_mask.png images/c.png masks/b_mask_2.png", "masks/b_mask_2.png")]
+    public void Several_masks_of_an_image_are_refused(string files, string further)
+    {
+        Write(files);
+        foreach (OnMissingMask choice in Enum.GetValues<OnMissingMask>())
+            Refuses(new DataOptions { OnMissingMask = choice }, $"1 further masks of an image: {further}; expected one mask for each");
     }
 
     [TestCase("images/a.png masks/b.png"), TestCase("images/a.png labels/b.png")]

@@ -1,6 +1,7 @@
 using Mamba.Models.Data;
 using Mamba.Models.Data.Augmentation;
 using Mamba.Models.Data.Formats;
+using Mamba.Models.Data.Labels;
 using Mamba.Models.Data.Sets;
 using Mamba.Models.Data.Splits;
 using Mamba.Tests.Support;
@@ -29,6 +30,8 @@ internal sealed class SegmentationFolderTests
         _folder.Write("Z_mask.png", mask);
         _folder.Write("a/notes.txt", "nothing"u8.ToArray());
         _folder.Write(".hidden/s1.png", picture);
+        _folder.Write("b/deep/._s2.png", "no picture"u8.ToArray());
+        _folder.Write("__MACOSX/b/s3.png", "no picture"u8.ToArray());
         SegmentationFolder data = new(_folder.Root);
         Assert.That(Enumerable.Range(0, data.Count).Select(data.Name), Is.EqualTo(new[] { "Z", "a/s10", "b/deep/s2" }));
         Assert.That(Enumerable.Range(0, data.Count).Select(data.Patient), Is.EqualTo(new[] { ".", "a", "b" }),
@@ -67,6 +70,41 @@ internal sealed class SegmentationFolderTests
         Assert.That(
             () => data.Load(0),
             Throws.TypeOf<DatasetException>().With.Message.Contains("a.png is 4 x 3").And.Message.Contains("a_mask.png 3 x 4"));
+    }
+
+    [Test]
+    public void A_mask_of_several_pages_or_cut_short_is_refused()
+    {
+        byte[] page = Pictures.Disc(8, 6).Pixels;
+        _folder.Write("a.png", new Image(8, 6, 1));
+        _folder.Write("a_mask.tif", Pictures.TiffStack(8, 6, [page, page]));
+        _folder.Write("b.png", new Image(64, 64, 1));
+        _folder.Write("b_mask.jpg", Pictures.Jpeg(Pictures.Smooth(64, 64, 3), 1)[..^40]);
+        _folder.Write("c.png", new Image(8, 6, 1));
+        _folder.Write("c_mask.png", Pictures.Disc(8, 6));
+        SegmentationFolder data = new(_folder.Root);
+        data.ReadMasks([0, 1, 2]);
+        Assert.That(
+            () => data.Load(0),
+            Throws.TypeOf<DatasetException>().With.Message.Contains("a.png is one picture").And.Message.Contains("a_mask.tif has 2 pages"));
+        Assert.That(() => data.Load(1), Throws.TypeOf<ImageException>().With.Message.Contains("b_mask.jpg: cut short; about "));
+        Assert.That(data.Load(2).Mask.Classes, Does.Contain(1));
+    }
+
+    [Test]
+    public void Masks_of_another_encoding_than_the_trainings_are_read_afresh()
+    {
+        byte[] red = [0, 0, 0, 255, 0, 0, 255, 0, 0, 0, 0, 0];
+        _folder.Write("a.png", new Image(2, 2, 3));
+        _folder.Write("a_mask.png", new Image(2, 2, 3, red));
+        SegmentationFolder data = new(_folder.Root);
+        MaskMeaning trained = MaskMeaning.Of(MaskEncoding.Gray, null, [0, 255], [0, 1], ["lesion"]);
+        data.ReadMasks([0], trained);
+        Assert.That(data.Meaning.Encoding, Is.EqualTo(MaskEncoding.Color));
+        Assert.That(data.Load(0).Mask.Classes, Is.EqualTo(new byte[] { 0, 1, 1, 0 }));
+        _folder.Write("a_mask.png", new Image(2, 2, 1, [0, 0, 0, 0]));
+        data.ReadMasks([0], trained);
+        Assert.That(data.Meaning, Is.SameAs(trained), "an empty mask means what it meant");
     }
 
     private static void AssertRefused(string folder, string says) =>

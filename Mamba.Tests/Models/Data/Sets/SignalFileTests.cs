@@ -66,8 +66,11 @@ internal sealed class SignalFileTests
     }
 
     [TestCase("1,2\n3,4\n", 2, new[] { 1f, 2, 3, 4 }), TestCase("\uFEFFx;y\r\n1;2\r\n\r\n3;-4e1", 2, new[] { 1f, 2, 3, -40 })]
-    [TestCase("0.5\n1\n", 1, new[] { 0.5f, 1 }), TestCase("", 1, new float[0]), TestCase("t\tv\n1\t2\n", 2, new[] { 1f, 2 })]
-    [TestCase("\"U; rel\",\"I, rel\"\n1,2\n", 2, new[] { 1f, 2 })]
+    [TestCase("0.5\n1\n", 1, new[] { 0.5f, 1 }), TestCase("", 1, new float[0]), TestCase("u\tv\n1\t2\n", 2, new[] { 1f, 2 })]
+    [TestCase("\"U; rel\",\"I, rel\"\n1,2\n", 2, new[] { 1f, 2 }), TestCase("\"0.5\",\"-7e1\"\n", 2, new[] { 0.5f, -70 })]
+    // The names that pandas gives the columns of an array; numbers that are no such names are values.
+    [TestCase("0,1\n0.5,2\n", 2, new[] { 0.5f, 2 }), TestCase("0,1,2\n3,4,5\n", 3, new[] { 3f, 4, 5 })]
+    [TestCase("0\n1\n", 1, new[] { 0f, 1 }), TestCase("1,2\n", 2, new[] { 1f, 2 }), TestCase("0,1.0\n", 2, new[] { 0f, 1 })]
     public void Text_gives_a_line_a_sample(string text, int channels, float[] values)
     {
         Signal signal = Csv(text);
@@ -84,12 +87,41 @@ internal sealed class SignalFileTests
     // A first line of data gone wrong is no header.
     [TestCase("0x10\n2\n", "line 1: '0x10'"), TestCase("1 000\n2\n", "line 1: '1 000'"), TestCase("NA\n1\n", "line 1: 'NA'")]
     [TestCase("-inf,x\n1,2\n", "line 1: '-inf'"), TestCase("-\n1\n", "line 1: '-'"), TestCase("x,3d\n1,2\n", "line 1: 'x'")]
+    [TestCase(",0\n0.5,1\n", "gives no name to the first column"), TestCase("\"0,5\"\n", "'\"0,5\"' is no finite number")]
     [TestCase("+.5s\n1\n", "'+.5s'"), TestCase("volts\n1,2\n", "the first line has 1 names, line 2 2 values")]
     public void Text_that_is_no_signal_is_refused_by_line(string text, string message) =>
         Assert.That(() => Csv(text), Throws.TypeOf<DatasetException>().With.Message.Contains(message));
 
     [TestCase("x;y\n1;2\n", true), TestCase("1\n", false), TestCase(",time (s),\"a, b\"\n0,1,2\n", true), TestCase("#t\n1\n", true)]
     public void A_line_of_names_is_skipped_and_told(string text, bool header) => Assert.That(Csv(text).HasHeader, Is.EqualTo(header));
+
+    // What R and pandas write beside the values.
+    [TestCase("\"\",\"x\"\n\"1\",0.5\n\"2\",7\n", 1, "the first column counts the rows")]
+    [TestCase(",0,1\n0,0.5,7\n1,0.5,7\n", 2, "the first column counts the rows")]
+    [TestCase(",0\n20,0.5\n21,7\n", 1, "the first column counts the rows")]
+    [TestCase("time (s),x\n0,0.5\n0.25,7\n", 1, "the column 'time' rises in each row")]
+    [TestCase("x,T\n0.5,-2\n7,-1\n", 1, "the column 'T' rises in each row")]
+    [TestCase("Timestamp,x\n1700000000.001,0.5\n1700000000.002,7\n", 1, "the column 'Timestamp' rises")]
+    [TestCase(",t\n0,0.5\n1,7\n", 1, "the first column counts the rows")]
+    public void A_column_that_tells_the_row_is_left_out(string text, int channels, string note)
+    {
+        Signal signal = Csv(text);
+        Assert.That((signal.Channels, signal.Length, signal.Notes.Count), Is.EqualTo((channels, 2, 2)));
+        Assert.That((signal.Values[0], signal.Values[^1]), Is.EqualTo((0.5f, 7f)));
+        Assert.That(signal.Notes[1], Does.StartWith(note));
+    }
+
+    [TestCase(",a\n5,1\n3,2\n", 2), TestCase("time,x\n2,1\n2,3\n", 2)]
+    [TestCase("t\n1\n2\n", 1), TestCase("times,x\n1,1\n2,3\n", 2)]
+    public void A_column_that_may_be_a_channel_is_one(string text, int channels)
+    {
+        Assert.That(Csv(text).Channels, Is.EqualTo(channels));
+        Assert.That(Csv(text).Notes, Is.EqualTo(new[] { "the first line names the channels, and is skipped" }));
+    }
+
+    [Test]
+    public void A_first_line_of_numbers_is_told() =>
+        Assert.That(Csv("0,1\n5,6\n").Notes, Is.EqualTo(new[] { "the first line numbers the channels 0, 1, ..., and is skipped" }));
 
     [Test]
     public void More_channels_than_there_may_be_are_refused() => Assert.That(
@@ -120,6 +152,60 @@ internal sealed class SignalFileTests
 
         void Refuse(string message) => Assert.That(
             () => new SignalFolder(folder.Root), Throws.TypeOf<DatasetException>().With.Message.Contains(message));
+    }
+
+    [TestCase("1 recordings of a part outside of any class: test/1.csv", "train/cat/1.csv", "train/dog/1.csv", "test/1.csv")]
+    [TestCase("1 recordings outside of the parts: more/c/1.csv", "train/cat/1.csv", "train/dog/1.csv", "more/c/1.csv")]
+    [TestCase(
+        "folders spk1, spk2 all hold folders no, yes, so that those may be the classes", "spk1/no/1.csv", "spk1/yes/1.csv", "spk2/no/1.csv",
+        "spk2/yes/1.csv")]
+    [TestCase("folders inputs, labels hold inputs and targets, and are no classes", "inputs/1.csv", "labels/1.csv")]
+    [TestCase(
+        "no recordings in train of 1 of the 2 classes: b; expected training recordings of each class", "train/a/1.csv", "test/a/1.csv",
+        "test/b/1.csv")]
+    public void Folders_that_may_mean_something_else_are_refused(string message, params string[] files)
+    {
+        using TemporaryFolder folder = new();
+        foreach (string file in files) folder.Write(file, "1\n2\n"u8.ToArray());
+        Assert.That(
+            () => new SignalFolder(folder.Root),
+            Throws.TypeOf<DatasetException>().With.Message.StartsWith($"{folder.Root}: {message}"));
+    }
+
+    [Test]
+    public void What_a_folder_lacks_and_what_is_not_read_is_told()
+    {
+        using TemporaryFolder folder = new();
+        foreach (string file in new[] { "training/a/1.csv", "training/b/1.csv", "Testing/a/1.csv" })
+            folder.Write(file, "time,x\n1,2\n"u8.ToArray());
+        foreach (string file in new[] { "training/a/2.flac", "training/b/2.FLAC", "training/b/3.tsv", "README.md" }) folder.Write(file, []);
+        SignalFolder signals = new(folder.Root);
+        Assert.That(signals.Signals.Select(entry => entry.Part), Is.EqualTo(new[] { SplitPart.Test, SplitPart.Train, SplitPart.Train }));
+        Assert.That(
+            signals.Notes,
+            Is.EqualTo(new[]
+            {
+                "no recordings in Testing of 1 of the 2 classes: b", "3 files of other kinds passed over: 2 .flac, 1 .tsv",
+            }));
+        Assert.That(
+            signals.TextNotes,
+            Is.EqualTo(new[]
+            {
+                "the first line names the channels, and is skipped (3 files)",
+                "the column 'time' rises in each row, and is left out (3 files)",
+            }));
+        SignalFolder known = new(folder.Root, ["a", "b", "c"], CancellationToken.None);
+        Assert.That(known.Missing, Is.EqualTo(new[] { "c" }));
+        Assert.That(known.Notes, Is.EqualTo(signals.Notes.Skip(1)), "the classes of a model need not be there");
+    }
+
+    [Test]
+    public void Recordings_are_found_once_whatever_leads_back()
+    {
+        using TemporaryFolder folder = new();
+        foreach (string file in new[] { "b/1.WAV", "a/c/1.csv", "a/1.txt", ".hidden/1.csv" }) folder.Write(file, []);
+        Directory.CreateSymbolicLink(Path.Combine(folder.Root, "again"), folder.Root);
+        Assert.That(SignalFolder.Find(folder.Root), Is.EqualTo(new[] { "a/c/1.csv", "b/1.WAV" }));
     }
 
     private static Signal Wav(byte[] bytes) => WavFile.Read("file", new MemoryStream(bytes, writable: false));

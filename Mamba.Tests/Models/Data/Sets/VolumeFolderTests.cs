@@ -1,5 +1,6 @@
 using Mamba.Models.Data;
 using Mamba.Models.Data.Formats;
+using Mamba.Models.Data.Loading;
 using Mamba.Models.Data.Sets;
 using Mamba.Models.Data.Splits;
 using Mamba.Models.Tasks;
@@ -10,6 +11,9 @@ namespace Mamba.Tests.Models;
 /// <summary>Volumes in folders, as strangers put them.</summary>
 internal sealed class VolumeFolderTests
 {
+    /// <summary>No quaternion; voxels of 0.5 x 0.75 x 3 mm whose axes point to the right, the front and the top.</summary>
+    private static readonly double[] s_place = [0, 0, 0, 0, 0, 0, 0.5, 0, 0, -9, 0, 0.75, 0, -8, 0, 0, 3, -7];
+
     private TemporaryFolder _folder = null!;
 
     [SetUp]
@@ -130,6 +134,79 @@ internal sealed class VolumeFolderTests
     }
 
     [Test]
+    public void A_mask_that_ends_before_its_scan_is_refused_like_one_of_another_extent([Values] SliceAxis axis)
+    {
+        Write("a.nii a_mask.nii b.nii b_mask.nii");
+        long[] smaller = axis switch
+        {
+            SliceAxis.X => [3, Volumes.X - 1, Volumes.Y, Volumes.Z, 1, 1, 1, 1],
+            SliceAxis.Y => [3, Volumes.X, Volumes.Y - 1, Volumes.Z, 1, 1, 1, 1],
+            _ => [3, Volumes.X, Volumes.Y, Volumes.Z - 1, 1, 1, 1, 1],
+        };
+        double[] values = [.. Enumerable.Range(0, (int)(smaller[1] * smaller[2] * smaller[3])).Select(i => (double)(i % 2))];
+        _folder.Write("a_mask.nii", NiftiSamples.File(new NiftiSamples.Spec { Type = 2, Dimensions = smaller }, values));
+        VolumeFolder data = Open(new DataOptions { Axis = axis });
+        int[] all = [.. Enumerable.Range(0, data.Count)];
+        data.ReadMasks(all);
+        Assert.That(data.Stratum(data.Count / 2 - 1), Is.Null, "the last slice of a has no mask");
+        foreach (int slice in new[] { 0, data.Count / 2 - 1 })
+            Assert.That(() => data.Load(slice), Throws.TypeOf<DatasetException>().With.Message.Contains("expected equal extents"));
+        string says = $"{data.Count / 2} of {data.Count} images cannot be used, the first: ";
+        Assert.That(
+            () => DataSurvey.Of(data, all, OnBadImage.Fail), Throws.TypeOf<DatasetException>().With.Message.Contains(says));
+    }
+
+    [Test]
+    public void A_mask_on_another_grid_than_its_scan_is_refused()
+    {
+        double[] mirrored = [.. s_place], turned = [.. s_place];
+        mirrored[6] = -0.5;
+        (turned[6], turned[7], turned[10], turned[11]) = (0, 0.75, 0.5, 0);
+        WritePlaced("a", new NiftiSamples.Spec { Transformation = s_place }, new NiftiSamples.Spec { Transformation = mirrored });
+        Assert.That(() => Open().Load(0), Throws.TypeOf<DatasetException>()
+            .With.Message.Contains("a.nii has voxels of 0.5 x 0.75 x 3 mm, RAS [0.5 0 0 -9; 0 0.75 0 -8; 0 0 3 -7], but ")
+            .And.Message.Contains("a_mask.nii 0.5 x 0.75 x 3 mm, LAS [-0.5 0 0 -9; 0 0.75 0 -8; 0 0 3 -7]; expected one spacing"));
+        WritePlaced("a", new NiftiSamples.Spec { Transformation = s_place }, new NiftiSamples.Spec { Transformation = turned });
+        Assert.That(() => Open().Load(0), Throws.TypeOf<DatasetException>().With.Message.Contains(", ARS [0 0.75 0 -9; 0.5 0 0 -8; "));
+        WritePlaced("a", new NiftiSamples.Spec { Codes = (0, 0) },
+            new NiftiSamples.Spec { Codes = (0, 0), Sizes = [1, 0.5, 0.75, 2.5, 0, 0, 0, 0] });
+        Assert.That(() => Open().Load(0), Throws.TypeOf<DatasetException>()
+            .With.Message.Contains("a.nii has voxels of 0.5 x 0.75 x 3 mm, but ").And.Message.Contains("a_mask.nii 0.5 x 0.75 x 2.5 mm; "));
+    }
+
+    [Test]
+    public void A_mask_that_says_no_place_is_taken_and_one_elsewhere_is_told()
+    {
+        double[] near = [.. s_place], far = [.. s_place];
+        near[9] = -9.0005;
+        far[9] = -5;
+        WritePlaced("a", new NiftiSamples.Spec { Transformation = s_place }, new NiftiSamples.Spec { Codes = (0, 0) });
+        WritePlaced("b", new NiftiSamples.Spec { Transformation = s_place }, new NiftiSamples.Spec { Transformation = near });
+        VolumeFolder data = Open();
+        for (int i = 0; i < data.Count; i++) data.Load(i);
+        Assert.That(data.Notes, Is.Empty);
+        WritePlaced("b", new NiftiSamples.Spec { Transformation = s_place }, new NiftiSamples.Spec { Transformation = far });
+        data = Open();
+        for (int i = 0; i < data.Count; i++) data.Load(i);
+        Assert.That(data.Notes.Single(), Does.StartWith("b_mask.nii: lies elsewhere than its scan: 0.5 x 0.75 x 3 mm, RAS [0.5 0 0 -5; "));
+        Assert.That(data.Without(new HashSet<int> { 0 }).Notes, Is.EqualTo(data.Notes));
+    }
+
+    [Test]
+    public void Volumes_of_mixed_orientation_are_told()
+    {
+        double[] mirrored = [.. s_place];
+        mirrored[6] = -0.5;
+        NiftiSamples.Spec right = new() { Transformation = s_place }, left = new() { Transformation = mirrored };
+        WritePlaced("a", right, right);
+        WritePlaced("b", left, left);
+        WritePlaced("c", right, right);
+        Assert.That(
+            Open().Notes,
+            Is.EqualTo(new[] { "volumes of mixed orientation, which are not turned: 2 RAS as a.nii, 1 LAS as b.nii" }));
+    }
+
+    [Test]
     public void A_damaged_volume_is_named_when_it_is_read()
     {
         Write("a.nii a_mask.nii b.nii b_mask.nii");
@@ -183,7 +260,7 @@ internal sealed class VolumeFolderTests
         Assert.That(data.Load(3).Mask.Classes, Is.EqualTo(masks[3].Select(v => (byte)(v / 255))));
         _folder.Write("a_mask.tif", Pictures.TiffStack(8, 6, masks[..3]));
         VolumeFolder shorter = Open();
-        shorter.ReadMasks([0]);
+        shorter.ReadMasks([.. Enumerable.Range(0, shorter.Count)]);
         Assert.That(
             () => shorter.Load(0), Throws.TypeOf<DatasetException>().With.Message.Contains("8 x 6 x 4").And.Message.Contains("8 x 6 x 3"));
         _folder.Write("a.tif", Pictures.TiffStack(8, 6, pages[..1]));
@@ -192,6 +269,14 @@ internal sealed class VolumeFolderTests
 
     private VolumeFolder Open(DataOptions? options = null) =>
         (VolumeFolder)ImageDataSource.Open(_folder.Root, options, ModelTask.Segmentation);
+
+    /// <summary>A scan of 2 x 3 x 4 voxels and its mask.</summary>
+    private void WritePlaced(string name, NiftiSamples.Spec scan, NiftiSamples.Spec mask)
+    {
+        double[] values = [.. Enumerable.Range(0, 24).Select(i => (double)(i % 5 == 0 ? 1 : 0))];
+        _folder.Write($"{name}.nii", NiftiSamples.File(scan, values));
+        _folder.Write($"{name}_mask.nii", NiftiSamples.File(mask with { Type = 2 }, values));
+    }
 
     private void Write(string files)
     {
