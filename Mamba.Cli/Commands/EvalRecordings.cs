@@ -22,7 +22,7 @@ internal sealed record EvalRecordings(IReadOnlyList<int> Indices, SplitPart Part
         string name, Training trained, SplitPart? asked, CancellationToken stop)
     {
         (SequenceArguments arguments, SequenceShape shape, SignalRecord? record) = trained;
-        SignalFolder folder = new(name, record?.Labels, stop);
+        SignalFolder folder = new(name, record?.Labels, shape.Channels, stop);
         if (shape.Vocabulary is not null || (folder.Channels, folder.Labels.Count) != (shape.Channels, shape.Classes)
             || arguments.Data != SequenceTasks.Signals)
             throw new DatasetException(
@@ -103,7 +103,15 @@ internal sealed record EvalRecordings(IReadOnlyList<int> Indices, SplitPart Part
             throw new DatasetException(
                 $"{name}: has val/ and no test/, and the weights name no recordings, so that their test cannot be found; "
                     + "--split all measures all that are there");
-        IReadOnlyList<int> drawn = new RecordedSignals(folder, trained.Shape.Length, trained.Arguments.Seed).Samples(part);
+        IReadOnlyList<int> drawn;
+        try
+        {
+            drawn = new RecordedSignals(folder, trained.Shape.Length, trained.Arguments.Seed).Samples(part);
+        }
+        catch (DatasetException e)
+        {
+            throw new DatasetException($"{e.Message.TrimEnd('.')}; --split all measures all that are there", e);
+        }
         return new EvalRecordings(drawn, part, [string.Create(
             CultureInfo.InvariantCulture,
             $"the weights name no recordings; the split is drawn again from seed {trained.Arguments.Seed}, and holds only if no recording "

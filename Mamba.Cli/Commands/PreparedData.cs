@@ -121,7 +121,7 @@ internal sealed class PreparedData
         if (images is IMaskedFolder masked && file.Meaning is { } meaning)
         {
             // Which images have a lesion decides which ones a balanced epoch draws.
-            if (request.Balance) masked.ReadMasks([.. Enumerable.Range(0, images.Count)]);
+            if (request.Balance) masked.ReadMasks([.. Enumerable.Range(0, images.Count)], meaning);
             masked.Meaning = meaning;
         }
         return new PreparedData(images, new CachedData(images, request.CacheBytes), split)

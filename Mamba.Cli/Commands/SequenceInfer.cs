@@ -53,7 +53,7 @@ internal sealed class SequenceInfer
         foreach ((string name, string path) in files)
         {
             stop.ThrowIfCancellationRequested();
-            Signal signal = Signal.Load(path);
+            Signal signal = Signal.Load(path, _shape.Channels);
             if (Check(path, signal) is { } note) notes.Add(note);
             notes.UnionWith(signal.Notes);
             (string Label, double Probability)[] best = [.. Classify(signal).Take(_top)];

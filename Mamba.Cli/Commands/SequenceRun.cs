@@ -41,7 +41,8 @@ internal sealed class SequenceRun(Terminal terminal, SequenceArguments arguments
         SequencePlan plan = arguments.Plan(task);
         SequenceTrainer trainer = new(model, task, plan);
         string identity = arguments.Identity(task);
-        Resumed?.Restore(trainer, identities, task is RecordedSignals ? "the options or the recordings" : "the options");
+        string left = task is RecordedSignals { Folder.TextNotes: { Count: > 0 } read } ? $" ({string.Join("; ", read)})" : "";
+        Resumed?.Restore(trainer, identities, task is RecordedSignals ? $"the options or the recordings{left}" : "the options");
         using RunFolder folder = Resumed?.Folder ?? NewFolder();
         if (Resumed is not null) folder.WriteArguments(arguments.Write); // the data may have moved
         Describe(task, model, plan, folder);

@@ -76,8 +76,8 @@ internal static class TrainCommand
                 throw new ArgumentException($"--epochs is {epochs}; the run has done {state.Epochs.Count} already, expected more");
             if (epochs > state.Epochs.Count && EndOf(arguments, state) is { } ended)
                 throw new ArgumentException(
-                    $"--epochs is {epochs}; the run ended after {ended}, which more epochs do not change; 'mamba train --init {folder}' with "
-                        + "the options of a new run starts from its weights");
+                    $"--epochs is {epochs}; the run ended after {ended}, which more epochs do not change; "
+                        + $"'mamba train --init {folder}' with the options of a new run starts from its weights");
             if (arguments.Schedule is ScheduleKind.Cosine or ScheduleKind.Step)
                 terminal.WriteLine(
                     $"note: the {RunArguments.Name(arguments.Schedule)} schedule is that of {epochs} epochs from here on; its first part "

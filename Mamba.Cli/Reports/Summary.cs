@@ -52,8 +52,8 @@ internal static class Summary
         Line($"");
         text.Append(ScoreReport.Markdown(test.Scores));
         bool segmentation = test.Scores is SegmentationScores or MultiClassScores;
-        if (facts.Patients.Trained > 0)
-            Line($"{facts.Patients.Trained} of {facts.Patients.Test} test patients have training images, which flatters the scores. {Patients}");
+        (int tested, int trained) = facts.Patients;
+        if (trained > 0) Line($"{trained} of {tested} test patients have training images, which flatters the scores. {Patients}");
         if (split.ValidatesOnTest)
             Line($"The best epoch was chosen on the test images, as in the paper, so the scores are optimistic. {HoldOut}");
         Line($"");

@@ -55,6 +55,7 @@ internal sealed record StateDict(List<(string Name, object Tensor)> Tensors, Dic
         if (HoldsTensors(dictionary)) return way;
         List<Place> found = Candidates(dictionary);
         // 'model' may be a configuration.
+        if (found.Count == 0 && HoldsTensors(root)) return [];
         if (found.Count == 0 && Candidates(root) is { Count: > 0 } elsewhere) (way, found) = ([], elsewhere);
         if (found.Count > 1)
             throw new FormatException(

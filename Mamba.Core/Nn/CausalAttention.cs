@@ -96,8 +96,8 @@ public sealed class CausalAttention : ISequenceMixer
     }
 
     /// <summary>
-    /// Attends from the next tokens to themselves and to the cached keys and values. Only the last line makes the new rows of the cache
-    /// valid, so an operator that throws leaves the state as it was.
+    /// Attends from the next tokens to themselves and to the cached keys and values. New rows of the cache are valid once the length is
+    /// raised, after all operators: one that throws leaves the state as it was.
     /// </summary>
     private Tensor Resume(Tensor qkv, AttentionState state)
     {

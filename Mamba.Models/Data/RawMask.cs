@@ -29,7 +29,10 @@ public sealed record RawMask(int Width, int Height, MaskEncoding Encoding, int[]
     /// <summary>Whether compression may have changed values: the file is a JPEG.</summary>
     public bool Lossy { get; init; }
 
-    /// <summary>The opacity of all pixels, where their color is the same, too: what they are among opacities. Null for others.</summary>
+    /// <summary>
+    /// What pixels of one color and one opacity are among opacities: their opacity, but 0 if they are opaque and black. Null for other
+    /// pixels, and for opaque ones that are neither black nor white.
+    /// </summary>
     internal byte? Opacity { get; init; }
 
     /// <summary>The pages or frames of the file, the first of which this is.</summary>

@@ -48,7 +48,7 @@ public abstract class ClassifiedSequences(ulong seed) : SequenceTask
         foreach ((SplitPart name, int[] samples) in _parts)
             if (samples.Length == 0)
                 throw new DatasetException(
-                    $"{Name}: {part.Count} sequences leave none for {Named(name)}; expected more, or {{train,test}}/CLASS/NAME");
+                    $"{Name}: {part.Count} sequences leave none for {Named(name)}; expected more, or {{train,val,test}}/CLASS/NAME");
 
         static string Named(SplitPart part) => part switch
         {

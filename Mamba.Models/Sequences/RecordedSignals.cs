@@ -114,7 +114,7 @@ public sealed class RecordedSignals : ClassifiedSequences
         if (lone.Length > 0)
             throw new DatasetException(
                 $"{_folder.Root}: 1 recording of class {string.Join(", ", lone.Take(3))}{(lone.Length > 3 ? ", ..." : "")}, which would be "
-                    + "the test, and none to train on; expected at least 2 of each class, or {train,test}/CLASS/NAME.");
+                    + "the test, and none to train on; expected at least 2 of each class and 3 of one, or {train,test}/CLASS/NAME.");
         foreach (IGrouping<int, int> label in classes)
         {
             int[] samples = [.. label];

@@ -83,7 +83,9 @@ public sealed record SplitFile(
     /// <returns>
     /// The indices of each part. A name may be that of a file, with its extension and folders or without: of a volume, all slices.
     /// </returns>
-    /// <exception cref="DatasetException">An image of the file is not in the data, or is in training and another part.</exception>
+    /// <exception cref="DatasetException">
+    /// An image of the file is not in the data, is in training and another part, or is listed twice.
+    /// </exception>
     public Split Of(string path, IImageData data)
     {
         Dictionary<string, int> indices = Enumerable.Range(0, data.Count).ToDictionary(data.Name, StringComparer.Ordinal);
@@ -96,8 +98,9 @@ public sealed record SplitFile(
             throw new DatasetException(
                 $"{path}: {missing.Count} of its images are not in the data: {string.Join(", ", missing.Take(3))}"
                     + $"{(missing.Count > 3 ? ", ..." : "")}; expected names such as {data.Name(0)}");
-        // Part val may be part test.
-        int twice = Repeated(split.Train.Concat(split.Val)) ?? Repeated(split.Train.Concat(split.Test)) ?? -1;
+        // Part val may be part test. Older versions took files that list a name twice in test; those that runs wrote have labels.
+        IEnumerable<int> test = Labels is null ? split.Test : split.Test.Distinct();
+        int twice = Repeated(split.Train.Concat(split.Val)) ?? Repeated(split.Train.Concat(test)) ?? -1;
         if (twice >= 0) throw new DatasetException($"{path}: '{data.Name(twice)}' is listed twice; expected each image in one part");
         if (Train.Count == 0 || Val.Count == 0 || Test.Count == 0)
             throw new DatasetException($"{path}: {Train.Count} training, {Val.Count} validation and {Test.Count} test images; expected "

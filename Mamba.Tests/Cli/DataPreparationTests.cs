@@ -1,6 +1,7 @@
 using Mamba.Cli;
 using Mamba.Cli.Commands;
 using Mamba.Models.Data;
+using Mamba.Models.Data.Labels;
 using Mamba.Models.Data.Loading;
 using Mamba.Models.Data.Sets;
 using Mamba.Models.Data.Splits;
@@ -56,6 +57,44 @@ internal sealed class DataPreparationTests
             () => Prepared([], image, new Image(64, 64, 1), image).Intensity(null),
             Throws.TypeOf<DatasetException>().With.Message.StartsWith(
                 "2 of 3 images have values -1024 to 3071 in files of 16, the others 8; say how to compare them"));
+    }
+
+    [Test]
+    public void A_balanced_run_is_resumed_with_the_meaning_that_its_masks_had()
+    {
+        using TemporaryFolder folder = new();
+        for (int i = 0; i < 3; i++)
+        {
+            folder.Write($"{i}.png", Pictures.Marked(2, 2, 3, i));
+            folder.Write($"{i}_mask.png", new Image(2, 2, 1, [0, 0, 1, (byte)i]));
+        }
+        folder.Write("classes.txt", "road\ncar\ntree\nsky"u8.ToArray());
+        SegmentationFolder data = new(folder.Root);
+        Assert.That(() => data.ReadMasks([0, 1, 2]), Throws.TypeOf<DatasetException>(), "the first name may be that of 0 or of 1");
+        MaskMeaning meaning = MaskMeaning.Of(MaskEncoding.Gray, null, [0, 1, 2], [0, 1, 2], ["background", "1", "2"]);
+        data.Meaning = meaning;
+        string path = Path.Combine(folder.Root, "split.json");
+        SplitFile.Of(data, new Split([0], [1], [2]), new Dictionary<string, string>(), meaning).Write(path);
+        PreparedData.Request request = new(new SplitOptions { Protocol = SplitProtocol.Image }, OnBadImage.Fail, CacheBytes: 1 << 20)
+        {
+            Balance = true,
+        };
+        PreparedData prepared = PreparedData.Resume(path, new SegmentationFolder(folder.Root), request);
+        Assert.That(prepared.Images.Labels, Is.EqualTo(meaning.Labels));
+        Assert.That(prepared.Images.Stratum(2), Is.EqualTo(2));
+    }
+
+    [Test]
+    public void A_name_that_is_twice_in_test_is_refused_in_a_file_of_the_user_alone()
+    {
+        Image image = new(8, 8, 1);
+        Given data = new([image, image, image]);
+        SplitFile user = new(["0"], ["1"], ["2", "2"]), run = user with { Labels = ["a", "b"] };
+        Assert.That(() => user.Of("s", data), Throws.TypeOf<DatasetException>().With.Message.StartsWith("s: '2' is listed twice"));
+        Assert.That(run.Of("s", data).Test, Is.EqualTo(new[] { 2, 2 }), "older versions wrote it so");
+        Assert.That(
+            () => (run with { Test = ["2", "0"] }).Of("s", data),
+            Throws.TypeOf<DatasetException>().With.Message.StartsWith("s: '0' is listed twice"));
     }
 
     private static Image Ramp(int origin, int first, int step)

@@ -104,8 +104,8 @@ internal sealed class ResumeCommandTests : CliTest
         Succeeds([.. With(s_small, "--epochs", "9"), option, value, .. worse, "--out", Run]);
         Dictionary<string, byte[]> before = Contents();
         Result longer = Mamba("train", "--resume", Run, "--epochs", "12");
-        Assert.That((longer.Code, longer.Error.Trim()), Is.EqualTo((2, $"mamba: --epochs is 12; the run ended after {end}, which more epochs "
-            + $"do not change; 'mamba train --init {Run}' with the options of a new run starts from its weights")));
+        Assert.That((longer.Code, longer.Error.Trim()), Is.EqualTo((2, $"mamba: --epochs is 12; the run ended after {end}, which more "
+            + $"epochs do not change; 'mamba train --init {Run}' with the options of a new run starts from its weights")));
         Assert.That(Contents(), Is.EqualTo(before));
     }
 

@@ -265,7 +265,7 @@ internal sealed class SequenceCommandTests : CliTest
         Record(Path.Combine("parts", "test"), "every2", 70, 2);
         Refuses(
             ["train", "--data", In("parts"), "--model", "mamba-classifier"],
-            "5 sequences leave none for training; expected more, or {train,test}/CLASS/NAME");
+            "5 sequences leave none for training; expected more, or {train,val,test}/CLASS/NAME");
         Refuses([.. eval, In("parts"), "--split", "val"], "expected all 1 val recordings of the training");
     }
 

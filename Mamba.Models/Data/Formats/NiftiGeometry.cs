@@ -10,8 +10,7 @@ internal sealed class NiftiGeometry((float X, float Y, float Z) spacing, double[
     // How nnU-Net compares scan and mask: |a - b| <= Absolute + Relative |b|.
     private const double Relative = 1e-3, Absolute = 1e-4;
 
-    /// <summary>How far a step along an axis may end beside that of another, in parts of the step; along a mirrored axis it is 2.</summary>
-    private const double MostTurn = 0.01;
+    private static readonly double[] s_identity = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0];
 
     private readonly double[] _spacing = [spacing.X, spacing.Y, spacing.Z];
     private readonly double[]? _affine = affine;
@@ -23,28 +22,16 @@ internal sealed class NiftiGeometry((float X, float Y, float Z) spacing, double[
     public static NiftiGeometry Of(NiftiHeader header) => new(header.Spacing, header.Affine);
 
     /// <summary>
-    /// Whether voxels are as far apart as those of another, and axes point the same way. What a file does not say differs from nothing.
+    /// Whether it says nothing: voxels of 1 mm, and no transformation or the identity, mirrored or not. Programs that know none write so.
     /// </summary>
-    public bool HasGridOf(NiftiGeometry other)
-    {
-        if (!_spacing.Zip(other._spacing).All(pair => IsClose(pair.First, pair.Second))) return false;
-        if (_affine is null || other._affine is not { } theirs) return true;
-        for (int axis = 0; axis < 3; axis++)
-        {
-            double turn = 0, size = 0;
-            for (int at = axis; at < _affine.Length; at += 4)
-            {
-                turn += (_affine[at] - theirs[at]) * (_affine[at] - theirs[at]);
-                size += _affine[at] * _affine[at];
-            }
-            if (turn > MostTurn * MostTurn * size) return false;
-        }
-        return true;
-    }
+    public bool IsBlank => _spacing.All(size => size == 1)
+        && (_affine is null || _affine.Select(factor => Math.Abs(factor)).SequenceEqual(s_identity));
 
-    /// <summary>Whether all factors are those of another, up to rounding.</summary>
-    public bool IsThatOf(NiftiGeometry other) =>
-        _affine is null || other._affine is null || _affine.Zip(other._affine).All(pair => IsClose(pair.First, pair.Second));
+    /// <summary>Whether voxels are as far apart as those of another, up to rounding.</summary>
+    public bool HasSpacingOf(NiftiGeometry other) => AreClose(_spacing, other._spacing);
+
+    /// <summary>Whether the transformation is that of another, up to rounding. One that a file does not say differs from none.</summary>
+    public bool HasPlaceOf(NiftiGeometry other) => _affine is null || other._affine is null || AreClose(_affine, other._affine);
 
     /// <summary>The spacing, and the three rows of the transformation.</summary>
     public override string ToString()
@@ -56,7 +43,8 @@ internal sealed class NiftiGeometry((float X, float Y, float Z) spacing, double[
     private static string Row(double[] factors) =>
         string.Join(' ', factors.Select(factor => factor.ToString("G4", CultureInfo.InvariantCulture)));
 
-    private static bool IsClose(double one, double other) => Math.Abs(one - other) <= Absolute + Relative * Math.Abs(other);
+    private static bool AreClose(double[] ones, double[] others) =>
+        ones.Zip(others).All(pair => Math.Abs(pair.First - pair.Second) <= Absolute + Relative * Math.Abs(pair.Second));
 
     /// <summary>The direction of the patient that an axis points in for the most part.</summary>
     private char Direction(int axis)

@@ -71,10 +71,19 @@ internal sealed record Raster(int Width, int Height, int Channels)
         {
             Palette = encoding == MaskEncoding.Palette ? Palette : null,
             Lossy = Lossy,
-            Opacity = Alpha is not null && encoding != MaskEncoding.Alpha && !Alpha.AsSpan().ContainsAnyExcept(Alpha[0]) && IsConstant()
-                ? Alpha[0] : null,
+            Opacity = UniformOpacity(),
             Pages = Pages,
         };
+    }
+
+    /// <summary>See <see cref="RawMask.Opacity"/>.</summary>
+    private byte? UniformOpacity()
+    {
+        if (Alpha is null || Alpha.AsSpan().ContainsAnyExcept(Alpha[0]) || !IsConstant()) return null;
+        if (Alpha[0] < byte.MaxValue || IsAll(Words is null ? byte.MaxValue : ushort.MaxValue)) return Alpha[0];
+        return IsAll(0) ? (byte)0 : null;
+
+        bool IsAll(int value) => Enumerable.Range(0, Channels).All(channel => Sample(channel) == value);
     }
 
     private (MaskEncoding, int[]) Values()

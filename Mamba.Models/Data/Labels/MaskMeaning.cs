@@ -13,7 +13,7 @@ public sealed class MaskMeaning
     /// <param name="classes">The class of each value.</param>
     /// <param name="labels">The names of the classes.</param>
     /// <param name="source">The values in words.</param>
-    /// <param name="colors">The color of each value that is a palette index; null without a palette, or where it is not known.</param>
+    /// <param name="colors">The colors of values that are palette indices, as far as they are known; null without a palette.</param>
     internal MaskMeaning(
         MaskEncoding encoding, Dictionary<int, byte> classes, IReadOnlyList<string> labels, string source,
         Dictionary<int, int>? colors = null) =>
@@ -30,7 +30,7 @@ public sealed class MaskMeaning
     public static MaskMeaning Of(MaskEncoding encoding, int? threshold, int[] values, int[] classes, IReadOnlyList<string> labels) =>
         Of(encoding, threshold, values, classes, labels, colors: null);
 
-    /// <summary>As the other, with the color of each value that is a palette index; null where it is not known.</summary>
+    /// <summary>As the other, with the color of each value that is a palette index: -1, or null for all, where it is not known.</summary>
     internal static MaskMeaning Of(
         MaskEncoding encoding, int? threshold, int[] values, int[] classes, IReadOnlyList<string> labels, int[]? colors)
     {
@@ -43,11 +43,19 @@ public sealed class MaskMeaning
         Dictionary<int, byte> map = values.Zip(classes).ToDictionary(entry => entry.First, entry => (byte)entry.Second);
         string source = threshold is { } level ? $"values above {level} are class 1," : MaskReader.Source(encoding, [.. values.Order()]);
         Dictionary<int, int>? palette = colors is null ? null
-            : values.Zip(colors).ToDictionary(entry => entry.First, entry => entry.Second);
-        return new MaskMeaning(encoding, map, labels, source, palette) { Threshold = threshold };
+            : values.Zip(colors).Where(entry => entry.Second >= 0).ToDictionary(entry => entry.First, entry => entry.Second);
+        return new MaskMeaning(encoding, map, labels, source, palette)
+        {
+            Threshold = threshold,
+            Note = encoding == MaskEncoding.Palette && palette is null
+                ? "the palette of the training is not known, so that indices are compared" : "",
+        };
     }
 
-    /// <summary>What the values are. Gray values and palette indices have colors, too; other encodings are not converted.</summary>
+    /// <summary>
+    /// What the values are. Palette indices and gray values of other masks become colors, and gray colors become gray values. Colors become
+    /// their brightness where there is a <see cref="Threshold"/>. Palette indices become those of the same color.
+    /// </summary>
     public MaskEncoding Encoding { get; }
 
     /// <summary>The largest value of the background, of masks with soft edges or of JPEG; null if each value has its class.</summary>
@@ -74,8 +82,8 @@ public sealed class MaskMeaning
     /// <summary>Whether each value of some masks has its class.</summary>
     /// <param name="masks">The values of the masks.</param>
     /// <returns>
-    /// False if one has none, if the masks are of another encoding or palette, or if the meaning is a threshold, which holds for the masks
-    /// alone that it was made from.
+    /// False if one has none, if the masks are of another encoding or have other colors, or if the meaning is a threshold, which holds for
+    /// the masks alone that it was made from.
     /// </returns>
     public bool Knows(IEnumerable<MaskValues> masks) => Threshold is null && masks.All(IsKnown);
 
@@ -146,8 +154,24 @@ public sealed class MaskMeaning
     /// <summary>What the user should know about the names of the classes; empty for nothing.</summary>
     internal string Note { get; init; } = "";
 
-    /// <summary>The colors of the <see cref="Values"/>, where those are palette indices whose colors are known; else null.</summary>
-    internal int[]? Colors => _colors is null ? null : [.. Values.Select(value => _colors[value])];
+    /// <summary>The colors of the <see cref="Values"/> that are palette indices; -1, or null for all, where they are not known.</summary>
+    internal int[]? Colors => _colors is null ? null : [.. Values.Select(value => _colors.GetValueOrDefault(value, -1))];
+
+    /// <summary>The same meaning with another note.</summary>
+    internal MaskMeaning With(string note) => new(Encoding, _classes, Labels, _source, _colors) { Threshold = Threshold, Note = note };
+
+    /// <summary>
+    /// Says which index has another color in some masks than in those of the training; null if none has, or if the colors are not known.
+    /// </summary>
+    internal string? OtherColor(IEnumerable<MaskValues> masks)
+    {
+        if (_colors is null) return null;
+        foreach (MaskValues mask in masks.Where(mask => mask.Encoding == MaskEncoding.Palette))
+            foreach (int index in mask.Counts.Keys)
+                if (_colors.TryGetValue(index, out int color) && ColorOf(index, mask.Palette!) is var here && here != color)
+                    return $"index {index} of the masks is #{here:X6}, in the training #{color:X6}";
+        return null;
+    }
 
     /// <summary>The pixels of each class in a mask.</summary>
     internal long[] ClassesOf(MaskValues mask, int count)
@@ -182,28 +206,46 @@ public sealed class MaskMeaning
     /// <summary>A value of a mask in the encoding of the meaning; null where it has none there, as a color among gray values.</summary>
     private int? ValueOf(int value, MaskEncoding from, IReadOnlyList<int>? palette, byte? opacity)
     {
-        bool has = Encoding switch
+        if (from == MaskEncoding.Palette && Encoding == from) return IndexOf(value, palette);
+        bool has = from == Encoding || Encoding switch
         {
             MaskEncoding.Color => true,
-            MaskEncoding.Alpha => from == Encoding || opacity is not null || (from == MaskEncoding.Gray && value == 0),
-            MaskEncoding.Palette => from == Encoding && IsOfPalette(value, palette!),
-            _ => from == Encoding || Threshold is not null,
+            MaskEncoding.Alpha => opacity is not null || (from == MaskEncoding.Gray && value == 0),
+            MaskEncoding.Gray => Threshold is not null || (from == MaskEncoding.Palette && IsGray(ColorOf(value, palette!))),
+            _ => false,
         };
         return has ? Convert(value, from, Encoding, palette, opacity) : null;
     }
 
-    /// <summary>Whether an index has the color here that it has in a palette, as far as that is known.</summary>
-    private bool IsOfPalette(int index, IReadOnlyList<int> palette) =>
-        _colors is null || !_colors.TryGetValue(index, out int color) || color == ColorOf(index, palette);
+    private static bool IsGray(int color) => color == (color & 255) * 0x010101;
+
+    /// <summary>
+    /// The index that has the color of this one in the palette of the training; null if none has, or some of several classes. Where colors
+    /// are not known, or the training had neither this index nor its color, it is the same index.
+    /// </summary>
+    private int? IndexOf(int index, IReadOnlyList<int>? palette)
+    {
+        if (_colors is null || palette is null) return index;
+        int color = ColorOf(index, palette);
+        if (_colors.TryGetValue(index, out int own) ? own == color : ClassOf(index) is not null) return index;
+        int[] same = [.. _colors.Where(entry => entry.Value == color).Select(entry => entry.Key)];
+        return same.Length == 0 && !_colors.ContainsKey(index) ? index
+            : same.Length > 0 && same.All(other => ClassOf(other) == ClassOf(same[0])) ? same[0]
+            : null;
+    }
 
     /// <summary>Whether a mask has the encoding of the meaning, or one whose values are colors as well, and each value its class.</summary>
     private bool IsKnown(MaskValues mask)
     {
-        bool same = mask.Encoding == Encoding ? Encoding != MaskEncoding.Palette || _colors is not null
-            : Encoding == MaskEncoding.Alpha ? mask.IsOpacity
-            : Encoding == MaskEncoding.Color && (mask.Encoding == MaskEncoding.Palette
-                || (mask.Encoding == MaskEncoding.Gray && mask.Counts.Keys.Max() <= 255));
-        return same && !mask.TooMany && mask.Counts.Keys.All(value =>
+        bool fits = mask.Encoding == Encoding || Encoding switch
+        {
+            MaskEncoding.Alpha => mask.IsOpacity,
+            MaskEncoding.Color => mask.Encoding == MaskEncoding.Palette
+                || (mask.Encoding == MaskEncoding.Gray && mask.Counts.Keys.Max() <= 255),
+            MaskEncoding.Gray => mask.Encoding == MaskEncoding.Palette,
+            _ => false,
+        };
+        return fits && !mask.TooMany && mask.Counts.Keys.All(value =>
             ValueOf(value, mask.Encoding, mask.Palette, mask.Opacity) is { } own && ClassOf(own) is not null);
     }
 

@@ -2,7 +2,7 @@ namespace Mamba.Models.Data.Labels;
 
 /// <summary>
 /// Lays the names of classes.txt on the values of masks: the number of a line is its value, the background's 0. No name is guessed: a value
-/// without one is called by its number, and that is said.
+/// without a name is called by its number, and a note says so.
 /// </summary>
 internal static class MaskNames
 {
@@ -23,10 +23,15 @@ internal static class MaskNames
         string[] all = named ? names : ["background", .. names];
         // One class has its name whatever its value is, as 255.
         if (values.Length == 2 && all.Length == 2) return (values, all, "");
+        bool contiguous = encoding != MaskEncoding.Color && values[^1] == values.Length - 1;
+        bool apart = values.Length == 2 && (encoding == MaskEncoding.Color || values[^1] > 2); // as 0 and 255: the names number no values
+        bool anyBackground = names.Any(LabelRule.IsBackgroundName);
+        if (names.Length == values.Length && !anyBackground && (contiguous || apart))
+            return (values, names, $"{Source} has as many names as there are values: the first, '{names[0]}', is {Text(values[0])}");
         if (encoding == MaskEncoding.Color)
             return (values, bare, $"{Source} names classes and no colors: --labels FILE names them, with a line a class as "
                 + $"'{Text(values[^1])} {all[^1]}'");
-        if (!named && (values[^1] < names.Length || names.Any(LabelRule.IsBackgroundName)))
+        if (!named && (values[^1] < names.Length || anyBackground))
             throw new DatasetException(
                 $"{root}: {Source} begins with '{names[0]}', which may be value 0 or 1 of the masks; expected a first line 'background', "
                     + $"or --labels FILE with a line a class as '0 {names[0]}'");

@@ -174,9 +174,9 @@ internal sealed class MaskReader
         return meaning;
     }
 
-    /// <summary>The colors of the values, where all masks share a palette; null for other values.</summary>
+    /// <summary>The colors of the values in the palette that all masks share; null for values of other kinds.</summary>
     private Dictionary<int, int>? ColorsOf(MaskEncoding encoding, Dictionary<int, byte> map) => encoding != MaskEncoding.Palette ? null
-        : map.Keys.ToDictionary(index => index, index => MaskMeaning.ColorOf(index, _masks[0].Palette!));
+        : map.Keys.Where(index => index < _masks[0].Palette!.Count).ToDictionary(index => index, index => _masks[0].Palette![index]);
 
     /// <summary>What values of an encoding are called.</summary>
     internal static string WordFor(MaskEncoding encoding) => encoding switch

@@ -215,7 +215,8 @@ public sealed class BatchLoader : IDisposable
             int pixels = options.Height * options.Width * options.Channels, target = new Shape(_loader.TargetShape(1)).Count;
             Ready ready = new(
                 indices, MemoryOwner<float>.Allocate(indices.Length * pixels), MemoryOwner<float>.Allocate(indices.Length * target));
-            // A sample is a function of its index and its draw alone, so that threads may take them in any order. The first problem in order is told.
+            // A sample is a function of its index and its draw alone, so that threads may take them in any order. The first problem in
+            // order is told.
             Exception?[] problems = new Exception?[indices.Length];
             ParallelOptions threads = new() { MaxDegreeOfParallelism = Workers.Count, CancellationToken = _stop.Token };
             Parallel.For(0, indices.Length, threads, i =>

@@ -5,9 +5,10 @@ namespace Mamba.Models.Data.Sets;
 
 /// <summary>
 /// Signals as text: a line a sample, its channels between commas, semicolons or tabs, the same in all lines. Numbers have a decimal point,
-/// and may be in quotes. A first line is skipped that names the channels, or numbers two or more of them 0, 1 and so on. Columns that tell
-/// the row are no channels: a first one without a name that counts the rows, and one named time, timestamp, t or index whose values rise
-/// in each row. <see cref="Signal.Notes"/> says what was skipped and left out.
+/// and may be in quotes. A first line is skipped that names the channels, or numbers two or more of them 0, 1 and so on; two numbers
+/// before nothing but whole numbers are a sample. Columns that tell the row are no channels: a first one without a name that counts the
+/// rows, and one named time, timestamp, t or index whose values rise in each row; a model's channels decide where they are known.
+/// <see cref="Signal.Notes"/> says what was skipped and left out.
 /// </summary>
 public static class CsvSignal
 {
@@ -21,15 +22,18 @@ public static class CsvSignal
         "na", "n/a", "#n/a", "nan", "null", "nil", "none", "missing", "undefined", "inf", "infinity",
     };
 
-    private static readonly HashSet<string> s_rowNames = new(StringComparer.OrdinalIgnoreCase) { "time", "timestamp", "t", "index" };
+    private static readonly HashSet<string> s_rowNames = new(StringComparer.OrdinalIgnoreCase) { "time", "timestamp", "index" };
 
     /// <summary>Reads a file.</summary>
     /// <param name="path">What errors call it.</param>
     /// <param name="file">The file, at its start.</param>
+    /// <param name="channels">
+    /// The channels of a model, which decide whether columns that tell the row are left out; null where their values do.
+    /// </param>
     /// <returns>The signal; it may be empty.</returns>
     /// <exception cref="DatasetException">It cannot be read, a value is no finite number, or lines differ in their number of values or in
     /// what separates them.</exception>
-    public static Signal Read(string path, Stream file)
+    public static Signal Read(string path, Stream file, int? channels = null)
     {
         byte[] bytes = DataFile.Read(path, file, 0, _ => file.Length);
         ReadOnlySpan<byte> utf8 = bytes.AsSpan().StartsWith("\uFEFF"u8) ? bytes.AsSpan(3) : bytes;
@@ -37,7 +41,7 @@ public static class CsvSignal
         int line = 0;
         foreach (Range range in utf8.Split((byte)'\n'))
             table.Add(++line, Encoding.Latin1.GetString(utf8[range]).Trim(' ', '\r')); // a tab at the end of a line stands before a value
-        return table.ToSignal();
+        return table.ToSignal(channels);
     }
 
     /// <summary>The cells of a line in which quotes may hold separators.</summary>
@@ -146,9 +150,11 @@ public static class CsvSignal
                 column.Add(double.Parse(Unquoted(cells[column.Place]), NumberStyles.Float, CultureInfo.InvariantCulture));
         }
 
-        public Signal ToSignal()
+        public Signal ToSignal(int? expected)
         {
-            RowColumn[] left = _columns == 0 ? [] : [.. _rowColumns.Where(column => column.Holds)];
+            if (_numbered && _names!.Length == 2 && _names[0].Length > 0 && _values.TrueForAll(float.IsInteger)) TakeBackNumbers();
+            RowColumn[] left = _columns == 0 || _columns == expected ? []
+                : [.. _rowColumns.Where(column => column.Holds || _columns - _rowColumns.Count == expected)];
             if (left.Length == _columns) left = [.. left.Where(column => column.Name.Length == 0)]; // a signal named t, and none beside it
             if (_numbered && _columns > 0 && _names![0].Length == 0 && left.Length == 0)
                 throw new DatasetException(
@@ -159,7 +165,19 @@ public static class CsvSignal
                 throw new DatasetException($"{path}: {channels} channels; expected at most {Signal.MostChannels}.");
             int[] places = Array.ConvertAll(left, column => column.Place);
             float[] values = places.Length == 0 ? [.. _values] : [.. _values.Where((_, i) => !places.Contains(i % _columns))];
-            return new Signal(values, Math.Max(1, channels), null) { HasHeader = _names is not null, Notes = [.. NotesOn(left)] };
+            return new Signal(values, Math.Max(1, channels), null)
+            {
+                HasHeader = _names is not null,
+                Notes = [.. NotesOn(left)],
+                LeftOut = Array.ConvertAll(left, column => column.Name),
+            };
+        }
+
+        /// <summary>A first line 0,1 before whole numbers is a sample of two channels.</summary>
+        private void TakeBackNumbers()
+        {
+            _values.InsertRange(0, [0, 1]);
+            (_columns, _names, _numbered) = (2, null, false);
         }
 
         /// <summary>Whether a line is a first one of names, which is then kept.</summary>
@@ -171,7 +189,8 @@ public static class CsvSignal
             foreach ((int place, string name) in _names.Index())
             {
                 string word = name.Split(s_units)[0].Trim();
-                if ((place == 0 && name.Length == 0) || s_rowNames.Contains(word)) _rowColumns.Add(new RowColumn(place, word));
+                if ((place == 0 && name.Length == 0) || word == "t" || s_rowNames.Contains(word))
+                    _rowColumns.Add(new RowColumn(place, word));
             }
             return true;
         }
@@ -183,7 +202,7 @@ public static class CsvSignal
                     : "the first line names the channels, and is skipped";
             foreach (RowColumn column in left)
                 yield return column.Name.Length == 0 ? "the first column counts the rows, and is left out"
-                    : $"the column '{column.Name}' rises in each row, and is left out";
+                    : $"the column '{column.Name}' tells the row, and is left out";
         }
     }
 

@@ -49,9 +49,20 @@ internal sealed class FolderMasks(string root, DataOptions options, int count, F
     {
         Count(samples, progress, cancellation);
         MaskValues[] values = Known(samples);
-        // What the training knows holds, also where two values could be read the other way round. Foreign encodings speak for themselves.
-        Meaning = options.Labels is null && trained?.Knows(values) == true ? trained
-            : MaskReader.Read(root, values, Rules(), ClassNames());
+        // What the training knows holds, also where two values could be read the other way round. Other encodings are read as new data.
+        // So are indices that the folder itself names, if their palette is another.
+        string? other = trained?.OtherColor(values);
+        bool named = (options.Labels ?? Beside("dataset.json") ?? Beside("classes.txt")) is not null;
+        if (options.Labels is null && trained?.Knows(values) == true && (other is null || !named))
+        {
+            Meaning = other is null ? trained : trained.With($"{other}: indices are matched by their colors");
+            return;
+        }
+        if (other is not null && !named && trained!.Labels.Count > 1)
+            throw new DatasetException(
+                $"{root}: {other}, so that it may be another class; expected the palette of the training, or --labels FILE with a line a "
+                    + "class as '1 lesion'");
+        Meaning = MaskReader.Read(root, values, Rules(), ClassNames());
     }
 
     /// <summary>How much of the masks that were read each class is, the background first, ignored pixels last.</summary>

@@ -101,16 +101,17 @@ internal sealed class MaskPairs
         }
         foreach ((string name, PictureFile image) in byName)
         {
-            string bare = Join(place(image), FolderNames.WithoutImageEnding(image.Stem) ?? image.Stem);
-            if (!free.Remove(name, out PictureFile? mask) && !free.Remove(bare, out mask)) Unmasked.Add(image);
+            if (!free.Remove(name, out PictureFile? mask) && !free.Remove(Bare(image), out mask)) Unmasked.Add(image);
             else Pairs.Add(new MaskedImage(name, image.Path, mask.Path, image.Part ?? mask.Part));
         }
         Unused.AddRange(free.Values);
-        FindFurther(images, options);
+        FindFurther([.. byName.Keys, .. images.Select(Bare)], place, options);
         LeaveUnlabeledParts();
         if (Pairs.Select(pair => pair.Part).Distinct().Count() == 1)
             for (int i = 0; i < Pairs.Count; i++) Pairs[i] = Pairs[i] with { Part = null }; // one part is no split
         return this;
+
+        string Bare(PictureFile image) => Join(place(image), FolderNames.WithoutImageEnding(image.Stem) ?? image.Stem);
 
         void Add(SortedDictionary<string, PictureFile> files, string name, PictureFile file, string what)
         {
@@ -123,22 +124,22 @@ internal sealed class MaskPairs
     private void LeaveUnlabeledParts()
     {
         HashSet<SplitPart?> labeled = [.. Pairs.Select(pair => pair.Part)];
-        PictureFile[] others = [.. Unmasked.Where(image => image.Part is not null && !labeled.Contains(image.Part))];
-        Unlabeled.AddRange(others);
-        Unmasked.RemoveAll(others.Contains);
+        Unlabeled.AddRange(Unmasked.Where(image => image.Part is not null && !labeled.Contains(image.Part)));
+        Unmasked.RemoveAll(new HashSet<PictureFile>(Unlabeled).Contains);
     }
 
     /// <summary>Numbered masks of an image are no images, and a mask without them is not the whole truth.</summary>
-    private void FindFurther(PictureFile[] images, DataOptions options)
+    private void FindFurther(HashSet<string> images, Func<PictureFile, string> place, DataOptions options)
     {
-        HashSet<string> stems = [.. images.Select(image => image.Stem)];
         Further.AddRange(Unmasked.Concat(Unused).Where(file => FolderNames.WithoutNumber(file.Stem) is { } mask
-            && MaskStem(mask, options) is { } stem && stems.Contains(stem)));
-        Unmasked.RemoveAll(Further.Contains);
-        Unused.RemoveAll(Further.Contains);
+            && MaskStem(mask, options) is { } stem && images.Contains(Join(place(file), stem))));
+        HashSet<PictureFile> further = [.. Further];
+        Unmasked.RemoveAll(further.Contains);
+        Unused.RemoveAll(further.Contains);
     }
 
-    private static string? MaskStem(string name, DataOptions options) =>
+    /// <summary>A mask's name without the ending that the options name, or that masks have by custom; null if it has none.</summary>
+    internal static string? MaskStem(string name, DataOptions options) =>
         options.MaskSuffix is not { } suffix ? FolderNames.WithoutMaskEnding(name)
         : name.Length > suffix.Length && name.EndsWith(suffix, StringComparison.Ordinal) ? name[..^suffix.Length]
         : null;

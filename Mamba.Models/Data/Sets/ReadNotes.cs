@@ -20,16 +20,20 @@ internal sealed class ReadNotes
 
     /// <summary>Adds a note; one that is known is not counted again.</summary>
     /// <param name="file">The file that it is about.</param>
+    /// <param name="text">The note; those that differ in numbers alone are counted together.</param>
+    public void Add(string file, string text) => Add(file, string.Concat(text.Where(c => !char.IsAsciiDigit(c))), () => text);
+
+    /// <summary>As the other, with words that are made only once.</summary>
+    /// <param name="file">The file that it is about.</param>
+    /// <param name="kind">What notes that are counted together have in common.</param>
     /// <param name="text">The note.</param>
-    /// <param name="kind">What notes that are counted together have in common; by default the text without its numbers.</param>
-    public void Add(string file, string text, string? kind = null)
+    public void Add(string file, string kind, Func<string> text)
     {
-        kind ??= string.Concat(text.Where(c => !char.IsAsciiDigit(c)));
         lock (_gate)
         {
             if (!_kinds.TryGetValue(kind, out SortedDictionary<string, string>? files))
                 _kinds[kind] = files = new SortedDictionary<string, string>(StringComparer.Ordinal);
-            files[file] = text;
+            if (!files.ContainsKey(file)) files[file] = text();
         }
     }
 

@@ -161,9 +161,10 @@ public sealed class SegmentationFolder : IMaskedFolder
     /// <summary>The pairs, and the images without a mask as the options say.</summary>
     internal static MaskedImage[] Resolve(string root, DataOptions options, MaskPairs found)
     {
-        if (found.Further.Count > 0)
+        if (found.Further.Count > 0 && options.OnMissingMask != OnMissingMask.Skip)
             throw new DatasetException(
-                $"{root}: {Few(found.Further, "further masks of an image")}; expected one mask for each image: merge them into one file.");
+                $"{root}: {Few(found.Further, "further masks of an image")}; expected one mask for each image: merge them into one file; "
+                    + "--on-missing-mask skip leaves them out.");
         ThrowIfChannels(root, options, found);
         if (options.OnMissingMask == OnMissingMask.Fail)
         {
@@ -181,6 +182,7 @@ public sealed class SegmentationFolder : IMaskedFolder
         if (found.Unmasked.Count > 0) yield return $"{Few(found.Unmasked, "images without a mask")} {fate}";
         if (found.Unlabeled.Count > 0) yield return $"{Few(found.Unlabeled, "images of parts without masks")} left out";
         if (found.Unused.Count > 0) yield return $"{Few(found.Unused, "masks without an image")} left out";
+        if (found.Further.Count > 0) yield return $"{Few(found.Further, "further masks of an image")} left out; the first mask is used";
     }
 
     /// <summary>
@@ -192,7 +194,7 @@ public sealed class SegmentationFolder : IMaskedFolder
         const string First = "_0000";
         HashSet<string> scans =
         [
-            .. found.Pairs.Where(pair => NiftiFile.IsNifti(pair.Image) || !pair.Mask!.Contains(First, StringComparison.Ordinal))
+            .. found.Pairs.Where(pair => NiftiFile.IsNifti(pair.Image) || !IsNumbered(new PictureFile(pair.Mask!).Stem))
                 .Select(pair => NiftiFile.WithoutExtension(pair.Image)),
         ];
         PictureFile[] others = [.. found.Unmasked.Where(IsOther)];
@@ -200,6 +202,8 @@ public sealed class SegmentationFolder : IMaskedFolder
             throw new DatasetException(
                 $"{root}: {others.Length} files are further channels of scans, as {others[0].Path}; one channel is read: "
                     + "--on-missing-mask skip takes those numbered 0000 alone.");
+
+        bool IsNumbered(string mask) => (MaskPairs.MaskStem(mask, options) ?? mask).EndsWith(First, StringComparison.Ordinal);
 
         bool IsOther(PictureFile file) => file.Name is [.. var scan, '_', _, _, _, _] name
             && !name.AsSpan(scan.Length + 1).ContainsAnyExceptInRange('0', '9') && scans.Contains(scan + First);

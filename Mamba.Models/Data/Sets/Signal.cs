@@ -15,17 +15,23 @@ public sealed record Signal(float[] Values, int Channels, int? Rate)
     /// <summary>What was understood of a text file: a first line that is skipped, columns that are left out.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
+    /// <summary>Columns of a text file that tell the row, and were left out.</summary>
+    internal IReadOnlyList<string> LeftOut { get; init; } = [];
+
     /// <summary>The number of samples.</summary>
     public int Length => Values.Length / Channels;
 
     /// <summary>Reads a file by its extension.</summary>
     /// <param name="path">A .wav or .csv file.</param>
+    /// <param name="channels">
+    /// The channels of a model, which decide whether columns that tell the row are left out; null where their values do.
+    /// </param>
     /// <returns>The signal.</returns>
     /// <exception cref="DatasetException">It cannot be read, or is malformed.</exception>
-    public static Signal Load(string path)
+    public static Signal Load(string path, int? channels = null)
     {
         using FileStream file = DataFile.Open(path);
         return Path.GetExtension(path).Equals(".wav", StringComparison.OrdinalIgnoreCase)
-            ? WavFile.Read(path, file) : CsvSignal.Read(path, file);
+            ? WavFile.Read(path, file) : CsvSignal.Read(path, file, channels);
     }
 }

@@ -29,49 +29,70 @@ public sealed class SignalFolder
     /// </exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public SignalFolder(string root, CancellationToken cancellation = default)
-        : this(root, null, cancellation)
+        : this(root, null, null, cancellation)
     {
     }
 
     /// <summary>Finds and reads signals of classes that are known, to measure or to classify them.</summary>
     /// <param name="root">The folder.</param>
     /// <param name="classes">The names of the classes, in the order of their indices; null for those of the folder.</param>
+    /// <param name="channels">The channels of a model, as for <see cref="Signal.Load"/>; null where they are not known.</param>
     /// <param name="cancellation">Stops between files.</param>
     /// <exception cref="DatasetException">
     /// The folder cannot be listed, holds another class, or fewer than two where none are given, a file is damaged or empty, or signals
     /// differ in channels or rate.
     /// </exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public SignalFolder(string root, IReadOnlyList<string>? classes, CancellationToken cancellation)
+    public SignalFolder(string root, IReadOnlyList<string>? classes, int? channels, CancellationToken cancellation)
     {
         Root = root;
         string[] all = Files(root, cancellation), files = [.. all.Where(IsRecording)];
-        ClassPaths paths = new(root, files, "recordings", Expected);
+        ClassPaths paths = new(root, files, "recordings", Expected, classes);
         if (paths.Labels.Count < (classes is null ? 2 : 1))
             throw new DatasetException($"{root}: {files.Length} recordings of {paths.Labels.Count} classes; {Expected}.");
-        if (classes is null) paths.ThrowIfNoClasses();
-        else if (paths.Labels.Except(classes, StringComparer.Ordinal).ToArray() is { Length: > 0 } other)
+        string? below = classes is null ? paths.SameBelow() : null;
+        bool IsNone(string label) => FolderNames.IsRole(label) || (below is not null && FolderNames.PartOf(label) is not null);
+        if (classes is null && paths.Labels.All(IsNone))
+            throw new DatasetException($"{root}: folders {Few(paths.Labels)} are no classes; {Expected}.");
+        if (classes is not null && paths.Labels.Except(classes, StringComparer.Ordinal).ToArray() is { Length: > 0 } other)
             throw new DatasetException(
                 $"{root}: {Few(other)}: not among the classes of the model, {Few(classes)}; expected folders of these names.");
         (Labels, Missing) = (classes ?? paths.Labels, [.. (classes ?? []).Except(paths.Labels, StringComparer.Ordinal)]);
-        Notes = [.. classes is null ? paths.MissingClasses() : [], .. PassedOver(all)];
-        List<Entry> entries = [];
-        long values = 0;
-        foreach ((int i, string name) in files.Index())
+        Notes =
+        [
+            .. classes is null ? paths.MissingClasses() : [],
+            .. below is null ? [] : new[] { $"{below}; expected CLASS/NAME, if they are" },
+            .. PassedOver(all),
+        ];
+        Signal[] signals = Load(channels);
+        // A column tells the row in all files or in none.
+        if (channels is null && signals.Select(signal => signal.Channels + signal.LeftOut.Count).Distinct().Count() == 1
+            && signals.Select(signal => string.Join('\n', signal.LeftOut)).Distinct().Skip(1).Any())
+            signals = Load(signals[0].Channels + signals[0].LeftOut.Count);
+        Dictionary<string, int> labels = Labels.Index().ToDictionary(entry => entry.Item, entry => entry.Index);
+        foreach ((Signal signal, string name) in signals.Zip(files))
+            if (signal.Channels != signals[0].Channels || signal.Rate != signals[0].Rate)
+                throw new DatasetException(
+                    $"{Path.Combine(root, name)}: {KindOf(signal)}; expected {KindOf(signals[0])}, as '{files[0]}'.");
+        Signals =
+        [
+            .. signals.Select((signal, i) =>
+                new Entry(files[i], labels[paths.ClassOf(i)], signal, paths.PartOf(i)) { Content = ContentOf(signal) }),
+        ];
+
+        Signal[] Load(int? expected)
         {
-            cancellation.ThrowIfCancellationRequested();
-            string file = Path.Combine(root, name);
-            Signal signal = Signal.Load(file);
-            if (signal.Length == 0) throw new DatasetException($"{file}: no samples; expected one at least.");
-            if ((values += signal.Values.Length) > MostValues)
-                throw new DatasetException($"{root}: more than {MostValues} values; expected fewer or shorter signals.");
-            int label = Labels.ToList().IndexOf(paths.ClassOf(i));
-            entries.Add(new Entry(name, label, signal, paths.PartOf(i)) { Content = ContentOf(signal) });
-            Signal first = entries[0].Signal;
-            if (signal.Channels != first.Channels || signal.Rate != first.Rate)
-                throw new DatasetException($"{file}: {KindOf(signal)}; expected {KindOf(first)}, as '{entries[0].Name}'.");
+            long values = 0;
+            return Array.ConvertAll(files, name =>
+            {
+                cancellation.ThrowIfCancellationRequested();
+                string file = Path.Combine(root, name);
+                Signal signal = Signal.Load(file, expected);
+                if (signal.Length == 0) throw new DatasetException($"{file}: no samples; expected one at least.");
+                return (values += signal.Values.Length) <= MostValues ? signal
+                    : throw new DatasetException($"{root}: more than {MostValues} values; expected fewer or shorter signals.");
+            });
         }
-        Signals = entries;
 
         static string KindOf(Signal signal) => $"{signal.Channels} channels at "
             + (signal.Rate is { } rate ? $"{rate} Hz" : "no known rate") + string.Concat(signal.Notes.Select(note => $" ({note})"));

@@ -206,15 +206,23 @@ public sealed class VolumeFolder : IMaskedFolder
     private RawMask? SliceOfMask(int index) =>
         MaskOf(index) is { } mask && _slices[index].Index < mask.Count ? mask.Mask(_slices[index].Index) : null;
 
-    /// <summary>A mask is laid on its scan voxel by voxel, so that both must have one grid. Another place of it is told.</summary>
+    /// <summary>
+    /// A mask is laid on its scan voxel by voxel. As in nnU-Net's check, another spacing is refused, and a note tells of another place. A
+    /// file that says neither is taken with a note.
+    /// </summary>
     private void CheckGeometry(SliceStack scan, SliceStack? mask, string? name)
     {
         if (scan.Geometry is not { } grid || mask?.Geometry is not { } other || name is null) return;
-        if (!grid.HasGridOf(other))
+        bool spaced = grid.HasSpacingOf(other), blank = grid.IsBlank || other.IsBlank;
+        if (spaced && grid.HasPlaceOf(other)) return;
+        if (!spaced && !blank)
             throw new DatasetException(
-                $"{scan.Path} has voxels of {grid}, but {mask.Path} {other}; expected one spacing, and axes that point the same way.");
-        if (!grid.IsThatOf(other))
-            _read.Add(name, $"lies elsewhere than its scan: {other}, the scan {grid}; it is laid on it voxel by voxel", "elsewhere");
+                $"{scan.Path} has voxels of {grid}, but {mask.Path} {other}; expected one spacing. Resample the mask to the scan, or copy "
+                    + "the scan's header if only the mask's is wrong.");
+        string what = blank ? "this mask or its scan says neither spacing nor place"
+            : grid.Orientation != other.Orientation ? "its axes point elsewhere than those of its scan"
+            : "it lies elsewhere than its scan";
+        _read.Add(name, what, () => $"{what}: {other}, the scan {grid}; it is laid on the scan voxel by voxel");
     }
 
     /// <summary>Slices are taken as they are stored: in volumes of other orientations the patient lies otherwise.</summary>

@@ -78,6 +78,9 @@ internal sealed class CheckpointsTorchTests
         string path = Write(Zip(Pairs(Dictionary, ("model", configuration), ("net", One("w"))), ("0", Bytes(2f))));
         using WeightFile file = WeightFile.Open(path);
         Assert.That(file.Names, Is.EqualTo(new[] { "w" }));
+        using WeightFile beside = WeightFile.Open(
+            Write(Zip(Pairs(Dictionary, ("model", configuration), ("w", One1)), ("0", Bytes(2f)))));
+        Assert.That(beside.Names, Is.EqualTo(new[] { "w" }));
         Assert.That(
             () => WeightFile.Open(Write(Zip(Pairs(Dictionary, ("model", configuration))))),
             Throws.TypeOf<CheckpointException>().With.Message.Contains("no tensors among 'name', 'depth'"));

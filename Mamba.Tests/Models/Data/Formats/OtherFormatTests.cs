@@ -120,6 +120,11 @@ internal sealed class OtherFormatTests : FormatTest
         byte[] clear = [0, 9, 9, 9, 0, 9, 9, 9, 0];
         mask = ImageFile.DecodeMask("x", Pictures.Png(2, 1, 8, 6, 0, clear));
         Assert.That((mask.Encoding, mask.Values, mask.Opacity), Is.EqualTo((MaskEncoding.Gray, new[] { 9, 9 }, (byte?)0)));
+        foreach ((byte level, byte? opacity) in new (byte, byte?)[] { (0, 0), (255, 255), (9, null) })
+        {
+            byte[] uniform = [0, level, level, level, 255, level, level, level, 255];
+            Assert.That(ImageFile.DecodeMask("x", Pictures.Png(2, 1, 8, 6, 0, uniform)).Opacity, Is.EqualTo(opacity), $"opaque {level}");
+        }
         byte[] wide = [0, 0x12, 0x34, 0xFF, 0xFF];
         mask = ImageFile.DecodeMask("x", Pictures.Png(2, 1, 16, 0, 0, wide));
         Assert.That((mask.Encoding, mask.Values), Is.EqualTo((MaskEncoding.Gray, new[] { 0x1234, 0xFFFF })));

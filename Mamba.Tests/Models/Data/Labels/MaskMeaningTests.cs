@@ -193,26 +193,48 @@ internal sealed class MaskMeaningTests
         Assert.That(gray.Knows([MaskValues.Of(Gray(255, 0))]), Is.True);
         Assert.That(gray.Knows([MaskValues.Of(red)]), Is.False, "red has no blue, and is not black");
         Assert.That(gray.Knows([MaskValues.Of(voc)]), Is.False);
+        RawMask white = Indices([0, 0xFFFFFF]);
+        Assert.That(gray.Knows([MaskValues.Of(white)]), Is.True, "gray colors are gray values");
+        Assert.That(gray.Apply("a", white).Classes, Is.EqualTo(new byte[] { 0, 1 }));
         Assert.That(
             () => gray.Apply("b.png", red),
             Throws.TypeOf<DatasetException>().With.Message.EqualTo("b.png: has colors; expected values, as the other masks have"));
 
         MaskMeaning indices = Read([voc]);
-        RawMask other = Indices([0, 0x008000, 0x800000, 0x808000]);
+        RawMask swapped = Indices([0, 0x008000, 0x800000, 0x808000]), other = Indices([0, 0x800000, 0x0000FF]);
         foreach (MaskMeaning same in new[] { indices, MasksDocument.Of(indices).ToMeaning(indices.Labels) })
         {
             Assert.That(same.Knows([MaskValues.Of(voc)]), Is.True);
-            Assert.That(same.Knows([MaskValues.Of(other)]), Is.False, "the same indices, other colors");
+            Assert.That(same.OtherColor([MaskValues.Of(voc)]), Is.Null);
+            Assert.That(same.Knows([MaskValues.Of(swapped)]), Is.True, "the same colors, other indices");
+            Assert.That(same.Apply("b.png", swapped).Classes, Is.EqualTo(new byte[] { 0, 2, 1, 3 }));
+            Assert.That(same.Knows([MaskValues.Of(other)]), Is.False, "the same indices, another color");
+            Assert.That(same.OtherColor([MaskValues.Of(other)]), Is.EqualTo("index 2 of the masks is #0000FF, in the training #008000"));
             Assert.That(() => same.Apply("b.png", other), Throws.TypeOf<DatasetException>().With.Message.Contains("of another palette"));
         }
-        MaskMeaning older = new MasksDocument("palette", [0, 1, 2, 3], [0, 1, 2, 3]).ToMeaning(indices.Labels);
-        Assert.That(older.Knows([MaskValues.Of(voc)]), Is.False, "older files do not say which palette it was");
-        Assert.That(older.Apply("a", voc).Classes, Is.EqualTo(new byte[] { 0, 1, 2, 3 }));
 
         MaskMeaning colors = Read([Color(0, 0xFF0000, 0x0000FF)]);
         Assert.That(colors.Knows([MaskValues.Of(Gray(0, 0))]), Is.True, "a color file that is all black is read as gray");
         Assert.That(colors.Knows([MaskValues.Of(Indices([0, 0xFF0000]))]), Is.True, "colors are colors");
         Assert.That(colors.Knows([MaskValues.Of(Gray(0, 1))]), Is.False);
+    }
+
+    [Test]
+    public void Indices_count_where_the_palette_of_the_training_is_not_known()
+    {
+        MaskMeaning older = new MasksDocument("palette", [0, 1, 2], [0, 1, 2]).ToMeaning(["background", "1", "2"]);
+        RawMask background = new(2, 1, MaskEncoding.Palette, [0, 0]) { Palette = [0, 0x00FF00, 0xFF0000] };
+        MaskValues[] part = [MaskValues.Of(background), MaskValues.Of(Indices([0, 0x00FF00]))];
+        Assert.That(older.Knows(part), Is.True, "a part may lack a class");
+        Assert.That(older.Apply("a", Indices([0, 0x00FF00, 0xFF0000])).Classes, Is.EqualTo(new byte[] { 0, 1, 2 }));
+        Assert.That(older.Describe(part), Does.EndWith("; the palette of the training is not known, so that indices are compared"));
+        // A labels file may name an index that is beyond the palette.
+        MaskMeaning ruled = Ruled("0 background\n1 lesion\n255 ignore", Indices([0, 0xFF0000]));
+        int[] padded = new int[256];
+        padded[1] = 0xFF0000;
+        RawMask ignored = new(3, 1, MaskEncoding.Palette, [0, 1, 255]) { Palette = padded };
+        foreach (MaskMeaning same in new[] { ruled, MasksDocument.Of(ruled).ToMeaning(ruled.Labels) })
+            Assert.That(same.Apply("a", ignored).Classes, Is.EqualTo(new byte[] { 0, 1, LabelMap.Ignored }));
     }
 
     [TestCase("background liver kidney spleen", new[] { 0, 1, 3 }, "background liver spleen", "; no mask has 'kidney' (2) of classes.txt")]
@@ -221,6 +243,11 @@ internal sealed class MaskMeaningTests
     [TestCase("background liver kidney", new[] { 1, 2 }, "background liver kidney", "")]
     [TestCase("background liver kidney", new[] { 0, 1, 2, 255 }, "background liver kidney", "")]
     [TestCase("background tumour", new[] { 0, 255 }, "tumour", ""), TestCase("tumour", new[] { 0, 255 }, "tumour", "")]
+    [TestCase("road car tree", new[] { 0, 1, 2 }, "road car tree", "; classes.txt has as many names as there are values: ")]
+    [TestCase("road car tree", new[] { 0, 1, 2, 255 }, "road car tree", "the first, 'road', is 0")]
+    [TestCase("normal tumour", new[] { 0, 1 }, "tumour", "the first, 'normal', is 0")]
+    [TestCase("normal tumour", new[] { 0, 255 }, "tumour", "the first, 'normal', is 0")]
+    [TestCase("liver kidney", new[] { 1, 2 }, "background liver kidney", "")]
     [TestCase("background a b", new[] { 0, 255 }, "lesion", "; classes.txt has no name for 255; no mask has 'a' (1), 'b' (2) of ")]
     public void The_number_of_a_name_is_its_value(string names, int[] values, string labels, string says)
     {
@@ -238,7 +265,7 @@ internal sealed class MaskMeaningTests
     public void Names_that_may_be_of_several_values_are_refused_and_colors_get_none()
     {
         Assert.That(
-            () => MaskReader.Read("d", [MaskValues.Of(Gray(0, 1, 2))], null, ["road", "car", "tree"]),
+            () => MaskReader.Read("d", [MaskValues.Of(Gray(0, 1))], null, ["road", "car", "tree"]),
             Throws.TypeOf<DatasetException>().With.Message.StartsWith("d: classes.txt begins with 'road', which may be value 0 or 1"));
         RawMask mask = Color(0, 0xFF0000, 0x0000FF);
         MaskMeaning meaning = MaskReader.Read("d", [MaskValues.Of(mask)], null, ["background", "tumour", "stroma"]);
@@ -246,7 +273,8 @@ internal sealed class MaskMeaningTests
         Assert.That(meaning.Describe([MaskValues.Of(mask)]), Does.EndWith(
             "; classes.txt names classes and no colors: --labels FILE names them, with a line a class as '#FF0000 stroma'"));
         mask = Color(0, 0xFF0000);
-        Assert.That(MaskReader.Read("d", [MaskValues.Of(mask)], null, ["tumour"]).Labels, Is.EqualTo(new[] { "tumour" }));
+        foreach (string[] names in new string[][] { ["tumour"], ["normal", "tumour"] })
+            Assert.That(MaskReader.Read("d", [MaskValues.Of(mask)], null, names).Labels, Is.EqualTo(new[] { "tumour" }));
     }
 
     [Test]
@@ -272,7 +300,8 @@ internal sealed class MaskMeaningTests
         Assert.That(meaning.Apply("b", white with { Opacity = 255 }).Classes, Is.All.EqualTo(1));
         Assert.That(meaning.Describe([MaskValues.Of(lesion), MaskValues.Of(white)]), Does.Contain("absent in 1 images"));
         Assert.That(Read([lesion, Gray(0, 0, 0)]).Apply("c", Gray(0, 0, 0)).Classes, Is.All.Zero, "black without opacities is empty, too");
-        Refuses([lesion, Gray(0, 255, 0)], "1 masks differ in their opacities alone, 1 others in their colors or gray values");
+        foreach (RawMask other in new[] { Gray(0, 255, 0), Gray(9, 9, 9), Color(0xFF0000, 0xFF0000, 0xFF0000) })
+            Refuses([lesion, other], "1 masks differ in their opacities alone, 1 others in their colors or gray values");
     }
 
     [Test]

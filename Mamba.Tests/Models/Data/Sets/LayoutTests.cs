@@ -142,6 +142,7 @@ internal sealed class LayoutTests
 
     [TestCase("images/a_0000.png masks/a.png images/a_0001.png", "images/a_0001.png")]
     [TestCase("imagesTr/a_0000.png labelsTr/a.png imagesTr/a_0002.png", "imagesTr/a_0002.png")]
+    [TestCase("images/case_00001_0000.png masks/case_00001.png images/case_00001_0001.png", "images/case_00001_0001.png")]
     public void Further_channels_of_pictures_are_refused(string files, string channel)
     {
         Write(files);
@@ -150,20 +151,32 @@ internal sealed class LayoutTests
         Assert.That(Open(new DataOptions { OnMissingMask = OnMissingMask.Skip }).Count, Is.EqualTo(1));
     }
 
-    [Test]
-    public void Frames_of_a_film_are_no_channels()
+    [TestCase("images/v_0000.png masks/v_0000.png images/v_0001.png")]
+    [TestCase("images/v_0000.png masks/v_0000_mask.png images/v_0001.png")]
+    public void Frames_of_a_film_are_no_channels(string files)
     {
-        Write("images/v_0000.png masks/v_0000.png images/v_0001.png");
+        Write(files);
         Assert.That(Open(new DataOptions { OnMissingMask = OnMissingMask.Empty }).Count, Is.EqualTo(2));
     }
 
-    [TestCase("b/benign_(1).png b/benign_(1)_mask.png b/benign_(1)_mask_1.png", "b/benign_(1)_mask_1.png")]
-    [TestCase("images/a.png masks/a_mask.png images/b.png masks/b_mask.png images/c.png masks/b_mask_2.png", "masks/b_mask_2.png")]
-    public void Several_masks_of_an_image_are_refused(string files, string further)
+    [TestCase("b/benign_(1).png b/benign_(1)_mask.png b/benign_(1)_mask_1.png", "b/benign_(1)_mask_1.png", 1)]
+    [TestCase("images/a.png masks/a_mask.png images/b.png masks/b_mask.png images/c.png masks/b_mask_2.png", "masks/b_mask_2.png", 2)]
+    [TestCase("a_img.png a_mask.png a_mask_1.png", "a_mask_1.png", 1)]
+    public void Several_masks_of_an_image_are_refused_unless_they_are_left_out(string files, string further, int count)
     {
         Write(files);
-        foreach (OnMissingMask choice in Enum.GetValues<OnMissingMask>())
+        foreach (OnMissingMask choice in new[] { OnMissingMask.Fail, OnMissingMask.Empty })
             Refuses(new DataOptions { OnMissingMask = choice }, $"1 further masks of an image: {further}; expected one mask for each");
+        var data = (SegmentationFolder)Open(new DataOptions { OnMissingMask = OnMissingMask.Skip });
+        Assert.That(data.Count, Is.EqualTo(count));
+        Assert.That(data.Notes, Does.Contain($"1 further masks of an image: {further} left out; the first mask is used"));
+    }
+
+    [Test]
+    public void A_name_like_that_of_a_mask_in_another_folder_is_an_image()
+    {
+        Write("p1/a.png p1/a_mask.png p2/a_seg_1.png");
+        Assert.That(Open(new DataOptions { OnMissingMask = OnMissingMask.Empty }).Count, Is.EqualTo(2));
     }
 
     [TestCase("images/a.png masks/b.png"), TestCase("images/a.png labels/b.png")]

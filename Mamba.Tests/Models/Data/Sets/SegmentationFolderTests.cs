@@ -107,6 +107,49 @@ internal sealed class SegmentationFolderTests
         Assert.That(data.Meaning, Is.SameAs(trained), "an empty mask means what it meant");
     }
 
+    [Test]
+    public void Palette_indices_are_matched_by_color_or_refused()
+    {
+        MaskMeaning trained = MaskMeaning.Of(
+            MaskEncoding.Palette, null, [0, 1, 2], [0, 1, 2], ["background", "1", "2"], [0, 0xFF0000, 0x00FF00]);
+        SegmentationFolder data = WithPalette([0, 1, 2, 0], 0, 0x00FF00, 0xFF0000);
+        data.ReadMasks([0], trained);
+        Assert.That(data.Load(0).Mask.Classes, Is.EqualTo(new byte[] { 0, 2, 1, 0 }));
+        Assert.That(data.Meaning.Describe(data.Masks), Does.EndWith(
+            "; index 1 of the masks is #00FF00, in the training #FF0000: indices are matched by their colors"));
+        data = WithPalette([0, 1, 2, 0], 0, 0x00FF00, 0x0000FF);
+        Assert.That(() => data.ReadMasks([0], trained), Throws.TypeOf<DatasetException>().With.Message.StartsWith(
+            $"{_folder.Root}: index 1 of the masks is #00FF00, in the training #FF0000, so that it may be another class; expected the "));
+        data = WithPalette([0, 1, 1, 0], 0, 0xFF0000, 0x00FF00);
+        data.ReadMasks([0], trained);
+        Assert.That(data.Meaning, Is.SameAs(trained), "a class may be absent");
+        _folder.Write("classes.txt", "background\nstroma\ntumour"u8.ToArray());
+        data = WithPalette([0, 1, 2, 0], 0, 0x00FF00, 0xFF0000);
+        data.ReadMasks([0], trained);
+        Assert.That(data.Labels, Is.EqualTo(new[] { "background", "stroma", "tumour" }), "the folder names its indices");
+        Assert.That(data.Load(0).Mask.Classes, Is.EqualTo(new byte[] { 0, 1, 2, 0 }));
+    }
+
+    [Test]
+    public void A_lesion_may_have_any_color()
+    {
+        MaskMeaning trained = MaskMeaning.Of(MaskEncoding.Palette, null, [0, 1], [0, 1], ["lesion"], [0, 0xFFFFFF]);
+        SegmentationFolder data = WithPalette([0, 1, 1, 0], 0, 0xFF0000);
+        data.ReadMasks([0], trained);
+        Assert.That(data.Load(0).Mask.Classes, Is.EqualTo(new byte[] { 0, 1, 1, 0 }));
+        data = WithPalette([1, 0, 0, 1], 0xFFFFFF, 0);
+        data.ReadMasks([0], trained);
+        Assert.That(data.Load(0).Mask.Classes, Is.EqualTo(new byte[] { 0, 1, 1, 0 }));
+    }
+
+    /// <summary>A picture of 2 x 2 and its mask of palette indices.</summary>
+    private SegmentationFolder WithPalette(byte[] indices, params int[] palette)
+    {
+        _folder.Write("a.png", new Image(2, 2, 3));
+        ImageFile.SaveLabels(Path.Combine(_folder.Root, "a_mask.png"), new LabelMap(2, 2, indices), palette);
+        return new SegmentationFolder(_folder.Root);
+    }
+
     private static void AssertRefused(string folder, string says) =>
         Assert.That(
             () => new SegmentationFolder(folder),

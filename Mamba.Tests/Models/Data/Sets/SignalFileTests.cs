@@ -99,9 +99,8 @@ internal sealed class SignalFileTests
     [TestCase("\"\",\"x\"\n\"1\",0.5\n\"2\",7\n", 1, "the first column counts the rows")]
     [TestCase(",0,1\n0,0.5,7\n1,0.5,7\n", 2, "the first column counts the rows")]
     [TestCase(",0\n20,0.5\n21,7\n", 1, "the first column counts the rows")]
-    [TestCase("time (s),x\n0,0.5\n0.25,7\n", 1, "the column 'time' rises in each row")]
-    [TestCase("x,T\n0.5,-2\n7,-1\n", 1, "the column 'T' rises in each row")]
-    [TestCase("Timestamp,x\n1700000000.001,0.5\n1700000000.002,7\n", 1, "the column 'Timestamp' rises")]
+    [TestCase("time (s),x\n0,0.5\n0.25,7\n", 1, "the column 'time' tells the row")]
+    [TestCase("Timestamp,x\n1700000000.001,0.5\n1700000000.002,7\n", 1, "the column 'Timestamp' tells the row")]
     [TestCase(",t\n0,0.5\n1,7\n", 1, "the first column counts the rows")]
     public void A_column_that_tells_the_row_is_left_out(string text, int channels, string note)
     {
@@ -112,7 +111,7 @@ internal sealed class SignalFileTests
     }
 
     [TestCase(",a\n5,1\n3,2\n", 2), TestCase("time,x\n2,1\n2,3\n", 2)]
-    [TestCase("t\n1\n2\n", 1), TestCase("times,x\n1,1\n2,3\n", 2)]
+    [TestCase("t\n1\n2\n", 1), TestCase("times,x\n1,1\n2,3\n", 2), TestCase("x,T\n0.5,-2\n7,-1\n", 2)]
     public void A_column_that_may_be_a_channel_is_one(string text, int channels)
     {
         Assert.That(Csv(text).Channels, Is.EqualTo(channels));
@@ -120,8 +119,41 @@ internal sealed class SignalFileTests
     }
 
     [Test]
-    public void A_first_line_of_numbers_is_told() =>
-        Assert.That(Csv("0,1\n5,6\n").Notes, Is.EqualTo(new[] { "the first line numbers the channels 0, 1, ..., and is skipped" }));
+    public void A_first_line_of_numbers_is_told()
+    {
+        Assert.That(Csv("0,1\n5,6.5\n").Notes, Is.EqualTo(new[] { "the first line numbers the channels 0, 1, ..., and is skipped" }));
+        Signal whole = Csv("0,1\n1,1\n"); // which two binary channels may begin with
+        Assert.That((whole.Notes.Count, whole.HasHeader, whole.Channels), Is.EqualTo((0, false, 2)));
+        Assert.That(whole.Values, Is.EqualTo(new[] { 0f, 1, 1, 1 }));
+    }
+
+    [Test]
+    public void A_column_tells_the_row_in_all_files_or_in_none_and_a_models_channels_decide()
+    {
+        using TemporaryFolder folder = new();
+        folder.Write("a/1.csv", "time,x\n1,0.5\n2,7\n"u8.ToArray());
+        folder.Write("b/1.csv", "time,x\n1,0.5\n2,7\n"u8.ToArray());
+        Assert.That(new SignalFolder(folder.Root).Channels, Is.EqualTo(1));
+        folder.Write("b/2.csv", "time,x\n1,0.5\n1,7\n"u8.ToArray()); // a clock that stood still
+        Assert.That(new SignalFolder(folder.Root).Channels, Is.EqualTo(2));
+        foreach (int channels in new[] { 1, 2 })
+            Assert.That(new SignalFolder(folder.Root, ["a", "b"], channels, CancellationToken.None).Channels, Is.EqualTo(channels));
+        Assert.That(Signal.Load(Path.Combine(folder.Root, "b/2.csv"), channels: 1).Values, Is.EqualTo(new[] { 0.5f, 7 }));
+    }
+
+    [Test]
+    public void The_classes_of_a_model_tell_classes_from_parts()
+    {
+        using TemporaryFolder folder = new();
+        foreach (string file in new[] { "my_test/dog/1.csv", "my_test/train/1.csv" }) folder.Write(file, "1\n2\n"u8.ToArray());
+        SignalFolder below = new(folder.Root, ["dog", "train"], null, CancellationToken.None);
+        Assert.That(below.Signals.Select(entry => entry.Label), Is.EqualTo(new[] { 0, 1 }));
+        using TemporaryFolder outer = new();
+        foreach (string file in new[] { "dog/s1/1.csv", "train/s1/1.csv" }) outer.Write(file, "1\n2\n"u8.ToArray());
+        SignalFolder classes = new(outer.Root, ["dog", "train"], null, CancellationToken.None);
+        Assert.That(
+            classes.Signals.Select(entry => (entry.Label, entry.Part)), Is.EqualTo(new (int, SplitPart?)[] { (0, null), (1, null) }));
+    }
 
     [Test]
     public void More_channels_than_there_may_be_are_refused() => Assert.That(
@@ -157,9 +189,8 @@ internal sealed class SignalFileTests
     [TestCase("1 recordings of a part outside of any class: test/1.csv", "train/cat/1.csv", "train/dog/1.csv", "test/1.csv")]
     [TestCase("1 recordings outside of the parts: more/c/1.csv", "train/cat/1.csv", "train/dog/1.csv", "more/c/1.csv")]
     [TestCase(
-        "folders spk1, spk2 all hold folders no, yes, so that those may be the classes", "spk1/no/1.csv", "spk1/yes/1.csv", "spk2/no/1.csv",
-        "spk2/yes/1.csv")]
-    [TestCase("folders inputs, labels hold inputs and targets, and are no classes", "inputs/1.csv", "labels/1.csv")]
+        "folders train_a, train_b are no classes", "train_a/no/1.csv", "train_a/yes/1.csv", "train_b/no/1.csv", "train_b/yes/1.csv")]
+    [TestCase("folders inputs, labels are no classes", "inputs/1.csv", "labels/1.csv")]
     [TestCase(
         "no recordings in train of 1 of the 2 classes: b; expected training recordings of each class", "train/a/1.csv", "test/a/1.csv",
         "test/b/1.csv")]
@@ -192,11 +223,27 @@ internal sealed class SignalFileTests
             Is.EqualTo(new[]
             {
                 "the first line names the channels, and is skipped (3 files)",
-                "the column 'time' rises in each row, and is left out (3 files)",
+                "the column 'time' tells the row, and is left out (3 files)",
             }));
-        SignalFolder known = new(folder.Root, ["a", "b", "c"], CancellationToken.None);
+        SignalFolder known = new(folder.Root, ["a", "b", "c"], null, CancellationToken.None);
         Assert.That(known.Missing, Is.EqualTo(new[] { "c" }));
         Assert.That(known.Notes, Is.EqualTo(signals.Notes.Skip(1)), "the classes of a model need not be there");
+    }
+
+    [Test]
+    public void Folders_that_classes_have_in_common_are_told()
+    {
+        using TemporaryFolder folder = new();
+        foreach (string file in new[] { "spk1/no/1.csv", "spk1/yes/1.csv", "spk2/no/1.csv", "spk2/yes/1.csv" })
+            folder.Write(file, "1\n2\n"u8.ToArray());
+        SignalFolder signals = new(folder.Root);
+        Assert.That(signals.Labels, Is.EqualTo(new[] { "spk1", "spk2" }));
+        Assert.That(
+            signals.Notes,
+            Is.EqualTo(new[]
+            {
+                "folders spk1, spk2 all hold folders no, yes, so that those may be the classes; expected CLASS/NAME, if they are",
+            }));
     }
 
     [Test]

@@ -157,21 +157,48 @@ internal sealed class VolumeFolderTests
     }
 
     [Test]
-    public void A_mask_on_another_grid_than_its_scan_is_refused()
+    public void A_mask_of_another_spacing_than_its_scan_is_refused()
+    {
+        NiftiSamples.Spec scan = new() { Codes = (0, 0) };
+        WritePlaced("a", scan, scan with { Sizes = [1, 0.5, 0.75, 2.5, 0, 0, 0, 0] });
+        Assert.That(() => Open().Load(0), Throws.TypeOf<DatasetException>()
+            .With.Message.Contains("a.nii has voxels of 0.5 x 0.75 x 3 mm, but ")
+            .And.Message.Contains("a_mask.nii 0.5 x 0.75 x 2.5 mm; expected one spacing. Resample the mask to the scan"));
+    }
+
+    [Test]
+    public void Masks_whose_axes_point_elsewhere_are_told_in_one_note()
     {
         double[] mirrored = [.. s_place], turned = [.. s_place];
         mirrored[6] = -0.5;
         (turned[6], turned[7], turned[10], turned[11]) = (0, 0.75, 0.5, 0);
         WritePlaced("a", new NiftiSamples.Spec { Transformation = s_place }, new NiftiSamples.Spec { Transformation = mirrored });
-        Assert.That(() => Open().Load(0), Throws.TypeOf<DatasetException>()
-            .With.Message.Contains("a.nii has voxels of 0.5 x 0.75 x 3 mm, RAS [0.5 0 0 -9; 0 0.75 0 -8; 0 0 3 -7], but ")
-            .And.Message.Contains("a_mask.nii 0.5 x 0.75 x 3 mm, LAS [-0.5 0 0 -9; 0 0.75 0 -8; 0 0 3 -7]; expected one spacing"));
-        WritePlaced("a", new NiftiSamples.Spec { Transformation = s_place }, new NiftiSamples.Spec { Transformation = turned });
-        Assert.That(() => Open().Load(0), Throws.TypeOf<DatasetException>().With.Message.Contains(", ARS [0 0.75 0 -9; 0.5 0 0 -8; "));
-        WritePlaced("a", new NiftiSamples.Spec { Codes = (0, 0) },
-            new NiftiSamples.Spec { Codes = (0, 0), Sizes = [1, 0.5, 0.75, 2.5, 0, 0, 0, 0] });
-        Assert.That(() => Open().Load(0), Throws.TypeOf<DatasetException>()
-            .With.Message.Contains("a.nii has voxels of 0.5 x 0.75 x 3 mm, but ").And.Message.Contains("a_mask.nii 0.5 x 0.75 x 2.5 mm; "));
+        WritePlaced("b", new NiftiSamples.Spec { Transformation = s_place }, new NiftiSamples.Spec { Transformation = turned });
+        VolumeFolder data = Open();
+        for (int i = 0; i < data.Count; i++) data.Load(i);
+        Assert.That(data.Notes, Is.EqualTo(new[]
+        {
+            "2 files, the first a_mask.nii: its axes point elsewhere than those of its scan: "
+                + "0.5 x 0.75 x 3 mm, LAS [-0.5 0 0 -9; 0 0.75 0 -8; 0 0 3 -7], "
+                + "the scan 0.5 x 0.75 x 3 mm, RAS [0.5 0 0 -9; 0 0.75 0 -8; 0 0 3 -7]; it is laid on the scan voxel by voxel",
+        }));
+    }
+
+    [TestCase(1), TestCase(-1)]
+    public void A_mask_that_says_no_geometry_is_taken_with_a_note(int sign)
+    {
+        NiftiSamples.Spec scan = new() { Transformation = s_place }, mask = new()
+        {
+            Sizes = [1, 1, 1, 1, 0, 0, 0, 0],
+            Transformation = [0, 0, 0, 0, 0, 0, sign, 0, 0, 0, 0, sign, 0, 0, 0, 0, 1, 0],
+        };
+        WritePlaced("a", scan, mask);
+        WritePlaced("b", scan, mask with { Codes = (0, 0) });
+        VolumeFolder data = Open();
+        for (int i = 0; i < data.Count; i++) data.Load(i);
+        Assert.That(
+            data.Notes.Single(),
+            Does.StartWith("2 files, the first a_mask.nii: this mask or its scan says neither spacing nor place: 1 x 1 x 1 mm"));
     }
 
     [Test]
@@ -188,7 +215,8 @@ internal sealed class VolumeFolderTests
         WritePlaced("b", new NiftiSamples.Spec { Transformation = s_place }, new NiftiSamples.Spec { Transformation = far });
         data = Open();
         for (int i = 0; i < data.Count; i++) data.Load(i);
-        Assert.That(data.Notes.Single(), Does.StartWith("b_mask.nii: lies elsewhere than its scan: 0.5 x 0.75 x 3 mm, RAS [0.5 0 0 -5; "));
+        Assert.That(data.Notes.Single(), Does.StartWith(
+            "b_mask.nii: it lies elsewhere than its scan: 0.5 x 0.75 x 3 mm, RAS [0.5 0 0 -5; "));
         Assert.That(data.Without(new HashSet<int> { 0 }).Notes, Is.EqualTo(data.Notes));
     }
 
