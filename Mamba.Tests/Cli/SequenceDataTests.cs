@@ -20,7 +20,7 @@ internal sealed class SequenceDataTests : CliTest
             for (int i = 0; i < 5; i++) File.WriteAllText(In("text", label, $"{i}.csv"), $"time,x\n0,1\n0.5,{i + least}\n");
         }
         File.WriteAllBytes(In("text", "a", "more.flac"), []);
-        const string Time = "the column 'time' rises in each row, and is left out";
+        const string Time = "the column 'time' tells the row, and is left out";
         Result train = Succeeds(["train", "--data", In("text"), .. s_small, "--out", In("run")]);
         Assert.That(
             train.Out,
@@ -32,8 +32,11 @@ internal sealed class SequenceDataTests : CliTest
             Does.Contain($"note: {Time} (10 files)").And.Contain("note: 1 files of other kinds passed over: 1 .flac"));
         Assert.That(
             Succeeds("infer", "--weights", In("run"), In("text", "a", "1.csv"), "--out", In("out")).Error, Does.Contain($"note: {Time}"));
-        File.WriteAllText(In("late.csv"), "time,x\n1,1\n0.5,2\n");
-        Result other = Mamba("infer", "--weights", In("run"), In("late.csv"), "--out", In("other"));
+        File.WriteAllText(In("late.csv"), "time,x\n1,1\n0.5,2\n"); // whose time the model's channels tell, not its values
+        Assert.That(
+            Succeeds("infer", "--weights", In("run"), In("late.csv"), "--out", In("other")).Error, Does.Contain($"note: {Time}"));
+        File.WriteAllText(In("wide.csv"), "time,x,y\n1,1,3\n2,2,5\n");
+        Result other = Mamba("infer", "--weights", In("run"), In("wide.csv"), "--out", In("no"));
         Assert.That(other.Code, Is.EqualTo(2));
         Assert.That(other.Error, Does.Contain("2 channels; the model was trained on 1; the first line names the channels"));
     }

@@ -28,11 +28,11 @@ internal static class Codec
 
     private static (int MaxPixels, Configuration Configuration) s_limited;
 
-    // Three kinds of pixels serve eight kinds of samples: native code has every decoder once for each kind.
+    // Two kinds of pixels serve eight kinds of samples: native code has every decoder once for each kind.
 
     /// <summary>Gray samples of 8 bits.</summary>
     public static byte[] Gray8<TFormat>(byte[] file, Size size) where TFormat : struct, IFormat =>
-        Decode<TFormat, L8, byte>(file, size, [0]);
+        Decode<TFormat, Rgba32, byte>(file, size, [0]);
 
     /// <summary>Gray samples of 16 bits.</summary>
     public static ushort[] Gray16<TFormat>(byte[] file, Size size) where TFormat : struct, IFormat =>
