@@ -1,6 +1,5 @@
 using System.IO.Hashing;
 using System.Runtime.InteropServices;
-using Mamba.Models.Data.Formats;
 
 namespace Mamba.Models.Data.Sets;
 
@@ -11,12 +10,10 @@ namespace Mamba.Models.Data.Sets;
 public sealed class SignalFolder
 {
     private const string Expected = "expected CLASS/NAME.wav or .csv, or {train,val,test}/CLASS/NAME, of two classes or more";
+    private const string What = "recordings";
     private const long MostValues = 1L << 28; // a gigabyte of them
 
     private static readonly string[] s_extensions = [".wav", ".csv"];
-
-    // What comes with data, and is none.
-    private static readonly string[] s_texts = [".md", ".json", ".xml", ".yaml", ".yml", ".html", ".pdf", ".db", ".ini", ".py", ".ipynb"];
 
     private bool _normalized;
 
@@ -46,8 +43,9 @@ public sealed class SignalFolder
     public SignalFolder(string root, IReadOnlyList<string>? classes, int? channels, CancellationToken cancellation)
     {
         Root = root;
-        string[] all = Files(root, cancellation), files = [.. all.Where(IsRecording)];
-        ClassPaths paths = new(root, files, "recordings", Expected, classes);
+        FolderListing listing = new(root, cancellation, What);
+        string[] files = [.. listing.OfKind(s_extensions)];
+        ClassPaths paths = new(root, files, What, Expected, classes);
         if (paths.Labels.Count < (classes is null ? 2 : 1))
             throw new DatasetException($"{root}: {files.Length} recordings of {paths.Labels.Count} classes; {Expected}.");
         string? below = classes is null ? paths.SameBelow() : null;
@@ -62,7 +60,7 @@ public sealed class SignalFolder
         [
             .. classes is null ? paths.MissingClasses() : [],
             .. below is null ? [] : new[] { $"{below}; expected CLASS/NAME, if they are" },
-            .. PassedOver(all),
+            .. listing.OthersThan(s_extensions) is { } others ? new[] { others } : [],
         ];
         Signal[] signals = Load(channels);
         // A column tells the row in all files or in none.
@@ -110,7 +108,7 @@ public sealed class SignalFolder
     /// <exception cref="DatasetException">The folder does not exist, or it or one below it cannot be listed.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static IReadOnlyList<string> Find(string folder, CancellationToken cancellation = default) =>
-        [.. Files(folder, cancellation).Where(IsRecording)];
+        new FolderListing(folder, cancellation, What).OfKind(s_extensions);
 
     /// <summary>The names of the classes, sorted unless they were given.</summary>
     public IReadOnlyList<string> Labels { get; }
@@ -161,36 +159,6 @@ public sealed class SignalFolder
             double scale = 1 / (Math.Sqrt(squares / signal.Length) + 1e-8);
             for (int i = c; i < signal.Values.Length; i += signal.Channels) signal.Values[i] = (float)((signal.Values[i] - mean) * scale);
         }
-    }
-
-    /// <summary>All files at any depth of a folder, with '/' between folders.</summary>
-    private static string[] Files(string root, CancellationToken cancellation)
-    {
-        if (!Directory.Exists(root)) throw new DatasetException($"{root}: no such folder; expected one with recordings.");
-        try
-        {
-            return [.. ImageFile.Find(root, _ => true, cancellation)
-                .Select(path => Path.GetRelativePath(root, path).Replace(Path.DirectorySeparatorChar, '/'))];
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new DatasetException($"{root}: cannot be listed: {e.Message}", e);
-        }
-    }
-
-    private static bool IsRecording(string file) => s_extensions.Contains(Extension(file));
-
-    private static string Extension(string file) => Path.GetExtension(file).ToLowerInvariant();
-
-    /// <summary>What is said of files that are no recordings, and none of the texts that come with data.</summary>
-    private static IEnumerable<string> PassedOver(string[] files)
-    {
-        string[] others = [.. files.Select(Extension).Where(kind => !s_extensions.Contains(kind) && !s_texts.Contains(kind))];
-        if (others.Length == 0) yield break;
-        string[] kinds = [.. others.CountBy(kind => kind).OrderBy(kind => kind.Key, StringComparer.Ordinal)
-            .Select(kind => $"{kind.Value} {(kind.Key.Length == 0 ? "without an ending" : kind.Key)}")];
-        yield return $"{others.Length} files of other kinds passed over: {string.Join(", ", kinds.Take(5))}"
-            + (kinds.Length > 5 ? ", ..." : "");
     }
 
     private static ulong ContentOf(Signal signal) => XxHash3.HashToUInt64(MemoryMarshal.AsBytes(signal.Values.AsSpan()), signal.Channels);
